@@ -1,0 +1,3 @@
+module github.com/stepcanary/stepcanary
+
+go 1.26
