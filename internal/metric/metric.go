@@ -1,0 +1,65 @@
+// Package metric is the port to whatever has counted a service's requests. Its
+// drivers are the folders below it; package meters opens one by name, queries
+// holds what to ask apart from whom to ask, and every driver passes the suite in
+// metrictest.
+package metric
+
+import (
+	"context"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/analysis"
+)
+
+// A Subject is a service with the two versions that are compared.
+type Subject struct {
+	Cluster   string `json:"cluster"`
+	Namespace string `json:"namespace"`
+	Service   string `json:"service"`
+	// Route is the object that splits the traffic.
+	Route string `json:"route"`
+	// Canary and Stable are back end names, which are version names; Stable is empty
+	// on a first deployment.
+	Canary string `json:"canary"`
+	Stable string `json:"stable,omitempty"`
+}
+
+// A Window is a span of closed intervals: [From, To), cut every Every. From is a
+// moment after the weight was seen in force, and To is never later than now minus
+// the source's lag.
+type Window struct {
+	From, To time.Time
+	Every    time.Duration
+	// Bounds are latency bounds in seconds; the answers slower than each are counted.
+	Bounds []float64
+}
+
+// A Pace says how finely, and how late, a source can be read.
+type Pace struct {
+	// Every is the length of the shortest closed interval.
+	Every time.Duration
+	// Lag is how old an interval's end must be before its numbers are complete.
+	Lag time.Duration
+}
+
+// A Meter reads raw counters from one source. Ratios, gaps and minimum samples
+// are computed above it. Errors carry a fault.Kind: Transient for throttling,
+// time-outs and 5xx answers, Invalid for a refused query or credentials. An error
+// is never a verdict about the canary.
+type Meter interface {
+	// Intervals gives one entry for each interval of the window, in order. A version
+	// for which the source has nothing in an interval is not Known there; zero
+	// requests and no data are different things. NaN, +Inf, negative and
+	// contradicting values are not Known either.
+	Intervals(ctx context.Context, s Subject, w Window) ([]analysis.Interval, error)
+
+	// Pace says how the source can be read.
+	Pace() Pace
+}
+
+// A Valuer is a Meter that also answers a query of the user's with one number
+// for the window. Known is false where it answered nothing, NaN or an infinity;
+// several series are an error, because choosing one would be a guess.
+type Valuer interface {
+	Value(ctx context.Context, query string, w Window) (value float64, known bool, err error)
+}

@@ -1,0 +1,85 @@
+// Package record is the lock, the fence and the journal of a service's rollouts:
+// one Lease of coordination.k8s.io/v1 beside the service, which kubectl shows.
+//
+// The rules of the lock are here, as values in and values out. The stores below
+// it (kube, memory) read and write with optimistic concurrency and pass the suite
+// in recordtest.
+package record
+
+import (
+	"context"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+// A Record is what the Lease says. The zero Record is a service that was never
+// rolled out.
+type Record struct {
+	// Holder is the execution that holds the lock; empty when it is free.
+	Holder string `json:"holder,omitempty"`
+	// Epoch counts the acquisitions (the Lease's leaseTransitions).
+	Epoch int64 `json:"epoch"`
+	// Acquired is when the holder took the lock.
+	Acquired time.Time `json:"acquired,omitzero"`
+	// Number is the highest version number ever given out. It only rises, so that a
+	// failed version's objects and metrics are never taken for its successor's.
+	Number int `json:"number"`
+	// Stable is the version that serves, as last recorded; zero before the first.
+	Stable workload.Version `json:"stable,omitzero"`
+	// Canary is the version that the holder brings up; zero when the lock is free.
+	Canary workload.Version `json:"canary,omitzero"`
+	// Phase is where the rollout is, in one word, for people and for the way back.
+	Phase Phase `json:"phase,omitempty"`
+	// Route is the kind of router and the route that the holder moves, for the way back
+	// when nothing but the record is left.
+	Router string `json:"router,omitempty"`
+	Route  string `json:"route,omitempty"`
+	// Last is how the last rollout ended.
+	Last End `json:"last,omitzero"`
+	// Freeze, while it lasts, refuses every start.
+	Freeze Freeze `json:"freeze,omitzero"`
+	// Revision is the store's own mark for optimistic concurrency; empty for a record
+	// that does not exist yet.
+	Revision string `json:"-"`
+}
+
+// A Phase is where the holder's rollout is.
+type Phase string
+
+const (
+	// Rolling is every moment before the canary is recorded as stable.
+	Rolling Phase = "Rolling"
+	// Promoted is after that: from here the way back leads to the new version.
+	Promoted Phase = "Promoted"
+	// RolledBack is after the weight 0 was seen in force.
+	RolledBack Phase = "RolledBack"
+)
+
+// An End is how a rollout ended.
+type End struct {
+	Execution string    `json:"execution"`
+	Outcome   string    `json:"outcome"`
+	Reason    string    `json:"reason"`
+	At        time.Time `json:"at"`
+}
+
+// A Freeze stops rollouts of a service.
+type Freeze struct {
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
+}
+
+// A Store keeps records. Errors carry a fault.Kind: Conflict for a write that
+// lost, Transient for 429, 5xx and time-outs.
+type Store interface {
+	// Read gives the record; a missing one is the zero Record and no error.
+	Read(ctx context.Context, s workload.Service) (Record, error)
+	// Write stores r if the stored one still has r.Revision, and gives it back with its
+	// new revision.
+	Write(ctx context.Context, s workload.Service, r Record) (Record, error)
+}
+
+// Fence is the fence of the holder's n-th write to the route.
+func (r Record) Fence(n int64) rollout.Fence { return rollout.Fence{Epoch: r.Epoch, Seq: n} }
