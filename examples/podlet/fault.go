@@ -26,7 +26,7 @@ type fault struct {
 type startFault struct {
 	CrashOnStart bool
 	WrongPort    bool          // listens on the port above the one asked for
-	SlowStart    time.Duration // listens, and is ready, only after this time
+	SlowStart    time.Duration // listens only after this time
 }
 
 // check tells of a value out of its range.

@@ -41,19 +41,19 @@ func (s *service) run(signals <-chan os.Signal) (int, error) {
 		return 0, nil
 	}
 	failed := make(chan error, 2)
-	stopUsers, err := s.serveUsers(failed)
+	addr, stopUsers, err := s.serveUsers(failed)
 	if err != nil {
 		return 1, err
 	}
 	defer stopUsers()
 	if s.adminListen != "" {
-		stop, err := serveHTTP(s.adminListen, s.adminHandler(), failed)
+		_, stop, err := serveHTTP(s.adminListen, s.adminHandler(), failed)
 		if err != nil {
 			return 1, err
 		}
 		defer stop()
 	}
-	fmt.Printf("podlet %s %s listening on %s\n", s.version, s.role.name, s.listen)
+	fmt.Fprintf(s.out, "podlet %s %s listening on %s\n", s.version, s.role.name, addr)
 	return s.awaitEnd(signals, failed)
 }
 
@@ -66,7 +66,7 @@ func (s *service) awaitEnd(signals <-chan os.Signal, failed <-chan error) (int, 
 	case <-signals:
 	}
 	s.draining.Store(true)
-	fmt.Printf("podlet %s draining for %v\n", s.version, s.drain)
+	fmt.Fprintf(s.out, "podlet %s draining for %v\n", s.version, s.drain)
 	if !waitFor(s.drain, signals) {
 		return 1, errors.New("second signal: drain cut short")
 	}
@@ -86,7 +86,7 @@ func waitFor(d time.Duration, signals <-chan os.Signal) bool {
 	}
 }
 
-func (s *service) serveUsers(failed chan<- error) (stop func(), err error) {
+func (s *service) serveUsers(failed chan<- error) (addr net.Addr, stop func(), err error) {
 	if s.role.tcp {
 		return serveEcho(s.listen, failed)
 	}
@@ -96,10 +96,10 @@ func (s *service) serveUsers(failed chan<- error) (stop func(), err error) {
 // shutdownTimeout bounds the wait for requests still running after the drain.
 const shutdownTimeout = time.Second
 
-func serveHTTP(addr string, h http.Handler, failed chan<- error) (stop func(), err error) {
-	ln, err := net.Listen("tcp", addr)
+func serveHTTP(listen string, h http.Handler, failed chan<- error) (addr net.Addr, stop func(), err error) {
+	ln, err := net.Listen("tcp", listen)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
@@ -107,7 +107,7 @@ func serveHTTP(addr string, h http.Handler, failed chan<- error) (stop func(), e
 			failed <- err
 		}
 	}()
-	return func() {
+	return ln.Addr(), func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 		defer cancel()
 		if srv.Shutdown(ctx) != nil {
@@ -118,10 +118,10 @@ func serveHTTP(addr string, h http.Handler, failed chan<- error) (stop func(), e
 
 // serveEcho sends every connection's bytes back: enough of a database for a
 // TCP route, a TCP probe and a ping.
-func serveEcho(addr string, failed chan<- error) (stop func(), err error) {
-	ln, err := net.Listen("tcp", addr)
+func serveEcho(listen string, failed chan<- error) (addr net.Addr, stop func(), err error) {
+	ln, err := net.Listen("tcp", listen)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	go func() {
 		for {
@@ -139,5 +139,5 @@ func serveEcho(addr string, failed chan<- error) (stop func(), err error) {
 			}()
 		}
 	}()
-	return func() { ln.Close() }, nil
+	return ln.Addr(), func() { ln.Close() }, nil
 }

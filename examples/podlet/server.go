@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -18,10 +20,11 @@ type service struct {
 	disabled atomic.Bool // readiness switched off by /readyz/disable
 	draining atomic.Bool
 	exit     func(code int) // ends the process; a test's stands in for it
+	out      io.Writer      // says in lines when it listens and drains
 }
 
 func newService(c config, exit func(int)) *service {
-	return &service{config: c, faults: newInjector(c.fault), metrics: newMetrics(c.version), votes: newVotes(), exit: exit}
+	return &service{config: c, faults: newInjector(c.fault), metrics: newMetrics(c.version), votes: newVotes(), exit: exit, out: os.Stdout}
 }
 
 // handler serves users' requests and the probes, and /admin where it has no
