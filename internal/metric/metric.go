@@ -58,8 +58,10 @@ type Meter interface {
 }
 
 // A Valuer is a Meter that also answers a query of the user's with one number
-// for the window. Known is false where it answered nothing, NaN or an infinity;
-// several series are an error, because choosing one would be a guess.
+// for the window. Placeholders such as ${VERSION} in the query are filled from
+// the subject, quoted as the source's language asks. Known is false where it
+// answered nothing, NaN or an infinity; several series are an error, because
+// choosing one would be a guess.
 type Valuer interface {
-	Value(ctx context.Context, query string, w Window) (value float64, known bool, err error)
+	Value(ctx context.Context, s Subject, query string, w Window) (value float64, known bool, err error)
 }
