@@ -38,8 +38,8 @@ type Interval struct {
 type intervalJSON struct {
 	From   int64              `json:"f"`
 	To     int64              `json:"t"`
-	Canary []int64            `json:"c"`
-	Stable []int64            `json:"s"`
+	Canary Counts             `json:"c"`
+	Stable Counts             `json:"s"`
 	Weight int                `json:"w"`
 	Values map[string]float64 `json:"v,omitempty"`
 }
@@ -49,7 +49,7 @@ type intervalJSON struct {
 func (iv Interval) MarshalJSON() ([]byte, error) {
 	out := intervalJSON{
 		From: iv.From.UnixMilli(), To: iv.To.UnixMilli(),
-		Canary: iv.Canary.row(), Stable: iv.Stable.row(), Weight: iv.Weight,
+		Canary: iv.Canary, Stable: iv.Stable, Weight: iv.Weight,
 	}
 	for name, v := range iv.Values {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -69,40 +69,39 @@ func (iv *Interval) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return fmt.Errorf("read interval: %w", err)
 	}
-	canary, err := countsOf(in.Canary)
-	if err != nil {
-		return fmt.Errorf("read interval: canary: %w", err)
-	}
-	stable, err := countsOf(in.Stable)
-	if err != nil {
-		return fmt.Errorf("read interval: stable: %w", err)
-	}
 	*iv = Interval{
 		From: time.UnixMilli(in.From).UTC(), To: time.UnixMilli(in.To).UTC(),
-		Canary: canary, Stable: stable, Weight: in.Weight, Values: in.Values,
+		Canary: in.Canary, Stable: in.Stable, Weight: in.Weight, Values: in.Values,
 	}
 	return nil
 }
 
-func (c Counts) row() []int64 {
+// MarshalJSON writes [requests, errors, slow...], or null for no data.
+func (c Counts) MarshalJSON() ([]byte, error) {
 	if !c.Known {
-		return nil
+		return []byte("null"), nil
 	}
-	return append([]int64{c.Requests, c.Errors}, c.Slow...)
+	return json.Marshal(append([]int64{c.Requests, c.Errors}, c.Slow...))
 }
 
-func countsOf(row []int64) (Counts, error) {
-	switch {
-	case len(row) == 0:
-		return Counts{}, nil
-	case len(row) == 1:
-		return Counts{}, fmt.Errorf("found 1 number, expected [requests, errors, slow...]")
+// UnmarshalJSON reads the same form.
+func (c *Counts) UnmarshalJSON(data []byte) error {
+	var row []int64
+	if err := json.Unmarshal(data, &row); err != nil {
+		return fmt.Errorf("read counts: %w", err)
 	}
-	c := Counts{Requests: row[0], Errors: row[1], Known: true}
+	switch len(row) {
+	case 0:
+		*c = Counts{}
+		return nil
+	case 1:
+		return fmt.Errorf("read counts: found 1 number, expected [requests, errors, slow...]")
+	}
+	*c = Counts{Requests: row[0], Errors: row[1], Known: true}
 	if len(row) > 2 {
 		c.Slow = row[2:]
 	}
-	return c, nil
+	return nil
 }
 
 // usable turns counts that contradict themselves into no data: a source that

@@ -82,11 +82,3 @@ type Detectable struct {
 	// Wait is about how long these take at the rate seen so far.
 	Wait time.Duration `json:"wait,omitempty"`
 }
-
-// Look counts the closed intervals that the state has not seen, in order, and
-// judges. It is pure: the same intervals, in one call or in many, give the
-// same state and the same judgement. Intervals that end at or before s.Until
-// were counted already and are ignored.
-func (p Policy) Look(s State, in []Interval) (State, Judgement) {
-	return s, Judgement{Reason: "nothing was measured yet"}
-}

@@ -63,7 +63,8 @@ type Limit struct {
 	Above time.Duration
 	// AtLeast makes Bound the smallest allowed for Value.
 	AtLeast bool
-	// Window to look back on; zero is the whole step.
+	// Window to look back on within the step. Zero is the whole step, and for
+	// Value the last interval alone.
 	Window time.Duration
 	// Every is the least time between two checks; zero checks each interval.
 	Every time.Duration
@@ -71,8 +72,9 @@ type Limit struct {
 	MinRequests int64
 	// FailuresAllowed before the limit is Unhealthy; with 0 the first failure is.
 	FailuresAllowed int
-	// InconclusiveAllowed before the judgement is Exhausted: inconclusive
-	// checks in a row, after the first one with data or not.
+	// InconclusiveAllowed is how many inconclusive checks in a row are borne
+	// before the judgement is Exhausted. With 0 the limit sets none of its own
+	// and the rollout's patience alone counts.
 	InconclusiveAllowed int
 	// Advisory limits are reported and decide nothing.
 	Advisory bool
@@ -124,7 +126,7 @@ type Pace struct {
 	Ratios []float64
 	// MinDwell is the least time of observed traffic in a step.
 	MinDwell time.Duration
-	// Cap is the time in a step after which missing proof is Inconclusive; zero for none.
+	// Cap is the time in a step after which missing proof is Inconclusive (an hour).
 	Cap time.Duration
 }
 

@@ -1,0 +1,187 @@
+package analysis
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fullPolicy uses every part of a policy at once.
+func fullPolicy() Policy {
+	c := DefaultComparison()
+	c.LatencyBounds = []time.Duration{100 * time.Millisecond, time.Second}
+	return Policy{
+		Comparison: c, Pace: DefaultPace(), SampleRatio: DefaultSampleRatio(), Steps: []int{5, 20, 50}, MissingTolerated: 0.2,
+		Limits: []Limit{
+			FailureThreshold(50, 5*time.Minute),
+			{Name: "rate", Kind: ErrorRate, Bound: 0.2, Window: time.Minute, MinRequests: 50, FailuresAllowed: 3, Every: 30 * time.Second},
+			{Name: "p99", Kind: LatencyPercentile, Percentile: 99, Bound: 0.9, FailuresAllowed: 1000, InconclusiveAllowed: 4},
+			{Name: "slow", Kind: SlowRatio, Above: time.Second, Bound: 0.3, Window: 2 * time.Minute, FailuresAllowed: 1000},
+			{Name: "queue", Kind: Value, Bound: 10, Window: time.Minute, FailuresAllowed: 1000, Advisory: true},
+		},
+	}
+}
+
+// randomStream has gaps, silence, values and latency in it.
+func randomStream(rng *rand.Rand, n int) []Interval {
+	at := start
+	out := make([]Interval, n)
+	for i := range out {
+		if rng.IntN(20) == 0 {
+			at = at.Add(7 * time.Second)
+		}
+		to := at.Add(time.Duration(1+rng.IntN(15)) * time.Second)
+		out[i] = Interval{
+			From: at, To: to, Weight: 20,
+			Canary: randomCounts(rng, 80), Stable: randomCounts(rng, 300), Values: map[string]float64{"queue": float64(rng.IntN(12))},
+		}
+		at = to
+	}
+	return out
+}
+
+func randomCounts(rng *rand.Rand, most int64) Counts {
+	if rng.IntN(12) == 0 {
+		return Counts{}
+	}
+	n := rng.Int64N(most)
+	c := Counts{Requests: n, Known: true, Slow: []int64{0, 0}}
+	for range n {
+		if rng.IntN(100) == 0 {
+			c.Errors++
+		}
+		if rng.IntN(5) == 0 {
+			c.Slow[0]++
+		}
+		if rng.IntN(50) == 0 {
+			c.Slow[1] = min(c.Slow[1]+1, c.Slow[0])
+		}
+	}
+	return c
+}
+
+func TestLookInPartsEqualsLookAtOnce(t *testing.T) {
+	for seed := range uint64(30) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		p, in := fullPolicy(), randomStream(rng, 120)
+		whole, judged := p.Look(State{}, in)
+
+		var parts State
+		var last Judgement
+		for at := 0; at < len(in); {
+			n := min(1+rng.IntN(20), len(in)-at)
+			from := max(0, at-rng.IntN(5)) // some intervals come twice
+			parts, last = p.Look(travel(t, parts), in[from:at+n])
+			at += n
+		}
+		if diff := cmp.Diff(travel(t, whole), travel(t, parts), cmp.AllowUnexported(State{})); diff != "" {
+			t.Fatalf("seed %d: state in parts differs from state at once (-once +parts):\n%s", seed, diff)
+		}
+		if diff := cmp.Diff(judged, last); diff != "" {
+			t.Fatalf("seed %d: judgement in parts differs (-once +parts):\n%s", seed, diff)
+		}
+		_, again := p.Look(parts, in)
+		if diff := cmp.Diff(judged, again); diff != "" {
+			t.Fatalf("seed %d: looking again at the same intervals changes the judgement:\n%s", seed, diff)
+		}
+	}
+}
+
+// travel is a state's way through the rollout's document.
+func travel(t *testing.T, s State) State {
+	t.Helper()
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatalf("marshal state: %v", err)
+	}
+	var out State
+	if err := json.Unmarshal(data, &out); err != nil {
+		t.Fatalf("unmarshal state %s: %v", data, err)
+	}
+	return out
+}
+
+func TestLookLeavesItsArgumentsAlone(t *testing.T) {
+	p, in := fullPolicy(), randomStream(rand.New(rand.NewPCG(3, 3)), 60)
+	s, _ := p.Look(State{}, in[:30])
+	before, given := travel(t, s), append([]Interval(nil), in...)
+	p.Look(s, in[30:])
+	p.Look(s.NextStep(), in[30:])
+	p.Look(s.Bake(), in[30:])
+	if diff := cmp.Diff(before, travel(t, s)); diff != "" {
+		t.Errorf("the state that was passed in has changed (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(given, in); diff != "" {
+		t.Errorf("the intervals that were passed in have changed (-before +after):\n%s", diff)
+	}
+}
+
+func TestStateStaysSmall(t *testing.T) {
+	p := fullPolicy()
+	s, _ := p.Look(State{}, randomStream(rand.New(rand.NewPCG(4, 4)), 5000))
+	data, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) > 16<<10 {
+		t.Errorf("state after 5000 intervals has %d bytes; want at most 16 KiB", len(data))
+	}
+	t.Logf("state after 5000 intervals: %d bytes", len(data))
+}
+
+func TestLookIgnoresWhatItCounted(t *testing.T) {
+	p := Policy{Comparison: Comparison{Enabled: true}}
+	in := stream(10, [4]int64{10, 1, 90, 1}, [4]int64{10, 1, 90, 1})
+	s, _ := p.Look(State{}, in)
+	overlapping := in[1]
+	overlapping.From, overlapping.To = in[1].From.Add(5*time.Second), in[1].To.Add(5*time.Second)
+	_, j := p.Look(s, []Interval{in[0], in[1], overlapping})
+	if j.Canary.Requests != 20 {
+		t.Errorf("canary requests = %d; want 20, each counted once", j.Canary.Requests)
+	}
+}
+
+func TestIntervalJSONIsCompact(t *testing.T) {
+	iv := stream(10, [4]int64{10, 1, 90, 1})[0]
+	iv.Canary.Slow, iv.Stable = []int64{3, 2}, Counts{}
+	data, err := json.Marshal(iv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"f":1795251600000,"t":1795251610000,"c":[10,1,3,2],"s":null,"w":10}`; string(data) != want {
+		t.Errorf("json = %s; want %s", data, want)
+	}
+	var back Interval
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(iv, back); diff != "" {
+		t.Errorf("interval after a round trip (-want +got):\n%s", diff)
+	}
+	if err := json.Unmarshal([]byte(`{"c":[1]}`), &back); err == nil {
+		t.Error("a row of one number was read; want an error")
+	}
+}
+
+func TestVerdictNames(t *testing.T) {
+	for v, name := range map[Verdict]string{Inconclusive: "inconclusive", Healthy: "healthy", Unhealthy: "unhealthy"} {
+		data, err := json.Marshal(v)
+		if err != nil || string(data) != `"`+name+`"` || v.String() != name {
+			t.Errorf("verdict %d = %s, %v; want %q", int(v), data, err, name)
+		}
+		var back Verdict
+		if err := json.Unmarshal(data, &back); err != nil || back != v {
+			t.Errorf("%s read back = %v, %v; want %v", data, back, err, v)
+		}
+	}
+	var v Verdict
+	if err := json.Unmarshal([]byte(`"fine"`), &v); err == nil {
+		t.Error(`"fine" was read as a verdict; want an error`)
+	}
+	if _, err := json.Marshal(Verdict(7)); err == nil {
+		t.Error("verdict 7 was written; want an error")
+	}
+}
