@@ -1,0 +1,111 @@
+// Package memory is what the in-memory drivers of all ports share: one clock, one
+// place to put faults in, and one way to wait for a change without polling.
+//
+// The drivers themselves stand beside their ports (traffic/memory and so on), and
+// package world wires them into one simulated cluster.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/clock"
+)
+
+// A Core is shared by the drivers of one simulated cluster. Its hooks are set
+// before the drivers are used, or under Lock.
+type Core struct {
+	// Clock is the only source of time.
+	Clock clock.Clock
+	// Before, where set, runs before each call of a driver, named such as
+	// "traffic.Shift". Its error is what the caller gets, and nothing happens.
+	Before func(op string) error
+	// After, where set, runs after each call that succeeded. Its error is what the
+	// caller gets, although the call took effect: a time-out after the write.
+	After func(op string) error
+
+	mu      sync.Mutex
+	turn    int
+	next    int
+	waiting map[int]context.CancelFunc
+}
+
+// New gives a core at the clock's time, without faults.
+func New(c clock.Clock) *Core {
+	return &Core{Clock: c, waiting: map[int]context.CancelFunc{}}
+}
+
+// Call runs f as the operation op of a driver: alone among the calls of all
+// drivers of this core, between the hooks.
+func (c *Core) Call(ctx context.Context, op string, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	if c.Before != nil {
+		if err := c.Before(op); err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+	}
+	if err := c.Do(f); err != nil {
+		return err
+	}
+	if c.After != nil {
+		if err := c.After(op); err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+	}
+	return nil
+}
+
+// Do runs f alone, without hooks.
+func (c *Core) Do(f func() error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return f()
+}
+
+// Change runs f alone and wakes everybody who waits. It is for whoever changes the
+// world from outside: a person, a test.
+func (c *Core) Change(f func()) {
+	_ = c.Do(func() error { f(); c.Changed(); return nil })
+}
+
+// Changed wakes everybody who waits. It is called inside Call or Do.
+func (c *Core) Changed() {
+	c.turn++
+	for _, wake := range c.waiting {
+		defer wake()
+	}
+	clear(c.waiting)
+}
+
+// Turn counts the changes so far. It is called inside Call or Do, and given to
+// Wait, so that no change is missed in between.
+func (c *Core) Turn() int { return c.turn }
+
+// Wait returns nil at the given moment, or as soon as something changed since
+// turn, and the context's error if that ends first.
+func (c *Core) Wait(ctx context.Context, turn int, until time.Time) error {
+	woken, wake := clock.WithCancel(ctx)
+	defer wake()
+	c.mu.Lock()
+	if c.turn != turn {
+		c.mu.Unlock()
+		return ctx.Err()
+	}
+	c.next++
+	id := c.next
+	c.waiting[id] = wake
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.waiting, id)
+	}()
+	if err := c.Clock.Sleep(woken, until.Sub(c.Clock.Now())); err != nil {
+		return ctx.Err()
+	}
+	return nil
+}
