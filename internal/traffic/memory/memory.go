@@ -1,0 +1,280 @@
+// Package memory is a router in memory, for simulations and tests. A weight comes
+// into force after a scripted delay, or never, or is claimed to be and is not.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/memory"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+)
+
+// A Script says how the controller of the routes behaves from now on. The zero
+// Script takes every write up at once.
+type Script struct {
+	// Delay is the time from a write to its being in force.
+	Delay time.Duration
+	// Never keeps writes from coming into force; Why is what the status says then.
+	Never bool
+	Why   string
+	// Lies lets the status claim every write at once, whatever the data plane does.
+	Lies bool
+}
+
+// A Router is a traffic.Router in memory. Its operations are named traffic.Read,
+// traffic.Shift, traffic.Settle and traffic.Await for the hooks of the core.
+type Router struct {
+	core   *memory.Core
+	routes map[traffic.Target]*route
+	script Script
+}
+
+type route struct {
+	weights map[string]rollout.Weight
+	fence   rollout.Fence
+	// written is when the weights were, under the script of that moment.
+	written time.Time
+	script  Script
+	// served is what the data plane did and will do, by rising time.
+	served []serving
+}
+
+type serving struct {
+	from    time.Time
+	weights map[string]rollout.Weight
+}
+
+// New gives a router without routes.
+func New(c *memory.Core) *Router {
+	return &Router{core: c, routes: map[traffic.Target]*route{}}
+}
+
+// Define makes the route, or has a person rewrite it, with these shares, in force
+// at once. The fence of an existing route stays, as it would on a real object.
+func (r *Router) Define(t traffic.Target, weights map[string]rollout.Weight) {
+	r.core.Change(func() { r.define(t, weights) })
+}
+
+// Create makes the route unless it exists. It is called inside a call of the core.
+func (r *Router) Create(t traffic.Target, weights map[string]rollout.Weight) {
+	if r.routes[t] == nil {
+		r.define(t, weights)
+	}
+}
+
+// Script changes how the controller treats the writes to come, and the one that is
+// not in force yet.
+func (r *Router) Script(s Script) {
+	r.core.Change(func() {
+		r.script = s
+		now := r.core.Clock.Now()
+		for _, rt := range r.routes {
+			if !maps.Equal(rt.at(now), rt.weights) {
+				rt.take(now, s)
+			}
+		}
+	})
+}
+
+// Drop removes the route.
+func (r *Router) Drop(t traffic.Target) {
+	r.core.Change(func() { delete(r.routes, t) })
+}
+
+func (r *Router) define(t traffic.Target, weights map[string]rollout.Weight) {
+	rt := r.routes[t]
+	if rt == nil {
+		rt = &route{}
+		r.routes[t] = rt
+	}
+	rt.weights = maps.Clone(weights)
+	rt.take(r.core.Clock.Now(), Script{})
+}
+
+// take notes how the present weights come into force.
+func (rt *route) take(now time.Time, s Script) {
+	rt.written, rt.script = now, s
+	from := now.Add(s.Delay)
+	rt.served = slices.DeleteFunc(rt.served, func(e serving) bool { return e.from.After(now) && (s.Never || !e.from.Before(from)) })
+	if !s.Never {
+		rt.served = append(rt.served, serving{from: from, weights: maps.Clone(rt.weights)})
+	}
+}
+
+// at is what the data plane does at the moment.
+func (rt *route) at(now time.Time) map[string]rollout.Weight {
+	for _, s := range slices.Backward(rt.served) {
+		if !s.from.After(now) {
+			return s.weights
+		}
+	}
+	return nil
+}
+
+// settled tells whether the status claims the present weights, and why not.
+func (rt *route) settled(now time.Time) (bool, string) {
+	switch {
+	case rt.script.Lies:
+		return true, ""
+	case rt.script.Never && rt.script.Why != "":
+		return false, rt.script.Why
+	case rt.script.Never:
+		return false, "the controller has not reported"
+	case now.Before(rt.written.Add(rt.script.Delay)):
+		return false, "the controller has not taken up the last change"
+	}
+	return true, ""
+}
+
+func (rt *route) state(now time.Time) traffic.State {
+	inForce, why := rt.settled(now)
+	return traffic.State{Weights: maps.Clone(rt.weights), InForce: inForce, Why: why, Fence: rt.fence}
+}
+
+func (r *Router) find(t traffic.Target) (*route, error) {
+	if rt := r.routes[t]; rt != nil {
+		return rt, nil
+	}
+	return nil, fmt.Errorf("route %s/%s: %w", t.Namespace, t.Route, fault.NotFound)
+}
+
+func names(weights map[string]rollout.Weight) string {
+	return strings.Join(slices.Sorted(maps.Keys(weights)), ", ")
+}
+
+// Read gives the route's state.
+func (r *Router) Read(ctx context.Context, t traffic.Target) (st traffic.State, err error) {
+	err = r.core.Call(ctx, "traffic.Read", func() error {
+		rt, err := r.find(t)
+		if err == nil {
+			st = rt.state(r.core.Clock.Now())
+		}
+		return err
+	})
+	if err != nil {
+		return traffic.State{}, err
+	}
+	return st, nil
+}
+
+// Shift writes the split.
+func (r *Router) Shift(ctx context.Context, t traffic.Target, s traffic.Split, f rollout.Fence) error {
+	if err := s.Validate(); err != nil {
+		return fmt.Errorf("shift route %s/%s: %w", t.Namespace, t.Route, err)
+	}
+	return r.write(ctx, "traffic.Shift", t, f, func(w map[string]rollout.Weight) error {
+		_, hasStable := w[s.Stable]
+		_, hasCanary := w[s.Canary]
+		if !hasStable && !hasCanary {
+			return fmt.Errorf("%w: it names neither %q nor %q but %s", fault.Invalid, s.Stable, s.Canary, names(w))
+		}
+		if s.Stable != "" {
+			w[s.Stable] = 100 - s.Weight
+		}
+		w[s.Canary] = s.Weight
+		return nil
+	})
+}
+
+// Settle gives keep everything and takes drop out.
+func (r *Router) Settle(ctx context.Context, t traffic.Target, keep, drop string, f rollout.Fence) error {
+	return r.write(ctx, "traffic.Settle", t, f, func(w map[string]rollout.Weight) error {
+		_, hasKeep := w[keep]
+		_, hasDrop := w[drop]
+		if !hasKeep && !hasDrop {
+			return fmt.Errorf("%w: it names neither %q nor %q but %s", fault.Invalid, keep, drop, names(w))
+		}
+		delete(w, drop)
+		w[keep] = 100
+		return nil
+	})
+}
+
+func (r *Router) write(ctx context.Context, op string, t traffic.Target, f rollout.Fence, edit func(map[string]rollout.Weight) error) error {
+	return r.core.Call(ctx, op, func() error {
+		rt, err := r.find(t)
+		if err != nil {
+			return err
+		}
+		if f.Before(rt.fence) {
+			return fmt.Errorf("route %s/%s: %w: it carries fence %v, newer than %v", t.Namespace, t.Route, fault.Fenced, rt.fence, f)
+		}
+		weights := maps.Clone(rt.weights)
+		if err := edit(weights); err != nil {
+			return fmt.Errorf("route %s/%s: %w", t.Namespace, t.Route, err)
+		}
+		rt.fence = f
+		if !maps.Equal(weights, rt.weights) {
+			rt.weights = weights
+			rt.take(r.core.Clock.Now(), r.script)
+		}
+		r.core.Changed()
+		return nil
+	})
+}
+
+// Await waits until the split is in force, at most for d.
+func (r *Router) Await(ctx context.Context, t traffic.Target, s traffic.Split, d time.Duration) (st traffic.State, err error) {
+	deadline := r.core.Clock.Now().Add(d)
+	err = r.core.Call(ctx, "traffic.Await", func() error { return nil })
+	for err == nil {
+		var turn int
+		var now, wake time.Time
+		err = r.core.Do(func() error {
+			rt, err := r.find(t)
+			if err != nil {
+				return err
+			}
+			now, turn = r.core.Clock.Now(), r.core.Turn()
+			st = s.Judge(rt.state(now))
+			wake = deadline
+			if due := rt.written.Add(rt.script.Delay); due.After(now) && due.Before(deadline) {
+				wake = due
+			}
+			return nil
+		})
+		if err != nil || st.InForce || !now.Before(deadline) {
+			break
+		}
+		err = r.core.Wait(ctx, turn, wake)
+	}
+	if err != nil {
+		return traffic.State{}, err
+	}
+	return st, nil
+}
+
+// Served is what the data plane does at the moment: the share in percent of each
+// back end. It may differ from what the route says.
+func (r *Router) Served(t traffic.Target, at time.Time) (weights map[string]rollout.Weight) {
+	_ = r.core.Do(func() error {
+		if rt := r.routes[t]; rt != nil {
+			weights = maps.Clone(rt.at(at))
+		}
+		return nil
+	})
+	return weights
+}
+
+// Reached is the first moment, past or to come, at which a back end's share on any
+// route in the namespace is at least w. It is called inside a call of the core.
+func (r *Router) Reached(namespace, backend string, w rollout.Weight) (first time.Time, ok bool) {
+	for t, rt := range r.routes {
+		if t.Namespace != namespace {
+			continue
+		}
+		for _, s := range rt.served {
+			if s.weights[backend] >= w && (!ok || s.from.Before(first)) {
+				first, ok = s.from, true
+			}
+		}
+	}
+	return first, ok
+}
