@@ -92,38 +92,17 @@ func (p Policy) processName(i int) string {
 	return slowPrefix + short(p.Comparison.LatencyBounds[i-1])
 }
 
-// verb is what the canary does in the events of a process.
-func verb(name string) string {
-	if name == errorsName {
-		return "fails"
-	}
-	return "is " + name
-}
-
 // accuse says in one sentence what process i has against the canary.
 func (p Policy) accuse(s State, i int, log float64) string {
 	e := s.Processes[i]
-	what := verb(p.processName(i))
-	chance := fmt.Sprintf("a canary that is fine looks this bad at most once in %s rollouts", number(finiteExp(log)))
+	name := p.processName(i)
+	chance := fmt.Sprintf("a canary that is fine looks this bad in at most %s rollouts", oneIn(finiteExp(log)))
 	if s.Alone {
-		return fmt.Sprintf("the canary, alone, %s %v, up to %s is expected; %s",
-			what, e.Lone, percent(p.loneBound(e, i)), chance)
+		return fmt.Sprintf("%s %s, up to %s is expected; %s", canaryPart(e.Lone), happened(name), percent(p.loneBound(e, i)), chance)
 	}
-	low, high := e.ratios(p.grid(), shownAt)
-	return fmt.Sprintf("the canary %s %sas often as stable: %v against %v; %s", what, span(low, high), e.Canary, e.Stable, chance)
-}
-
-// span writes a range of ratios before "as often", or "more" before it.
-func span(low, high float64) string {
-	switch {
-	case low > 0 && high > 0:
-		return fmt.Sprintf("%s to %s times ", number(low), number(high))
-	case low > 0:
-		return fmt.Sprintf("at least %s times ", number(low))
-	case high > 0:
-		return fmt.Sprintf("up to %s times ", number(high))
-	}
-	return "maybe more "
+	m := Measure{Name: name, Canary: e.Canary, Stable: e.Stable}
+	m.Low, m.High = e.ratios(p.grid(), shownAt)
+	return versus(m) + "; " + chance
 }
 
 // compared has one measure for each process.
@@ -175,9 +154,9 @@ func (p Policy) noteOn(s State, m Measure) (Verdict, string) {
 		return Inconclusive, fmt.Sprintf("%s can't be told: %s in this step, needs %d",
 			m.Name, count(min(s.Canary.Requests, m.Canary.Requests), "canary request"), p.Comparison.MinRequests)
 	case s.Alone:
-		return Healthy, fmt.Sprintf("the canary, alone, %s %v, up to %s is expected", verb(m.Name), m.Canary, percent(m.Bound))
+		return Healthy, fmt.Sprintf("%s %s, up to %s is expected", canaryPart(m.Canary), happened(m.Name), percent(m.Bound))
 	}
-	return Healthy, fmt.Sprintf("the canary %s %sas often as stable: %v against %v", verb(m.Name), span(m.Low, m.High), m.Canary, m.Stable)
+	return Healthy, versus(m)
 }
 
 // proof is the log e-value that process i has against "the canary fails at

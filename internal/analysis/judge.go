@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -75,7 +74,7 @@ func rank(m Measure) int {
 func (p Policy) setPace(j *Judgement, s State, grid []float64) {
 	elapsed := s.elapsed()
 	proven := p.proven(s, grid)
-	j.Enough = !s.From.IsZero() && elapsed >= p.Pace.MinDwell && proven
+	j.Enough = s.Failed == nil && !s.From.IsZero() && elapsed >= p.Pace.MinDwell && proven
 	if !proven && elapsed >= p.Pace.Cap {
 		j.Overdue = true
 		j.Verdict = j.Verdict.and(Inconclusive)
@@ -196,9 +195,9 @@ func (d Detectable) more() string {
 	if d.More == 0 {
 		return ""
 	}
-	out := fmt.Sprintf("; needs about %s more", count(int64(roundTo(float64(d.More), 2)), "canary request"))
+	out := fmt.Sprintf("; needs about %s", count(int64(roundTo(float64(d.More), 2)), "more canary request"))
 	if d.Wait > 0 {
-		out += ", " + short(d.Wait.Round(max(time.Second, d.Wait/10).Round(time.Second)))
+		out += ", " + roughly(d.Wait)
 	}
 	return out
 }

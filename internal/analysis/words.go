@@ -53,6 +53,17 @@ func short(d time.Duration) string {
 	return s
 }
 
+// roughly writes a duration that is only an estimate.
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return short(d.Round(time.Second))
+	case d < time.Hour:
+		return short(d.Round(time.Minute))
+	}
+	return short(d.Round(10 * time.Minute))
+}
+
 func count(n int64, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -60,8 +71,52 @@ func count(n int64, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// String is the total as people say it: "3 of 200 requests (1.5 %)".
 func (t Total) String() string {
 	return fmt.Sprintf("%d of %s (%s)", t.Errors, count(t.Requests, "request"), percent(t.Rate()))
+}
+
+// happened is what a request did to count in a process.
+func happened(process string) string {
+	if process == errorsName {
+		return "failed"
+	}
+	return "took longer than " + strings.TrimPrefix(process, slowPrefix)
+}
+
+func canaryPart(t Total) string {
+	return fmt.Sprintf("%d of %s (%s) on the canary", t.Errors, count(t.Requests, "request"), percent(t.Rate()))
+}
+
+// versus puts canary and stable side by side, with the ratios of their rates
+// that are left.
+func versus(m Measure) string {
+	return fmt.Sprintf("%s %s, %d of %d (%s) on stable: %s", canaryPart(m.Canary), happened(m.Name),
+		m.Stable.Errors, m.Stable.Requests, percent(m.Stable.Rate()), span(m.Low, m.High))
+}
+
+// span says how often as much the canary fails, as far as that is known.
+func span(low, high float64) string {
+	switch {
+	case low > 0 && high > 0:
+		return fmt.Sprintf("%s to %s times as often", number(low), number(high))
+	case low > 0:
+		return fmt.Sprintf("more than %s times as often", number(low))
+	case high > 0:
+		return fmt.Sprintf("less than %s times as often", number(high))
+	}
+	return "too few to tell them apart"
+}
+
+// oneIn writes the odds against chance.
+func oneIn(n float64) string {
+	switch {
+	case n < 1e6:
+		return "1 in " + number(n)
+	case n < 1e9:
+		return "1 in " + number(n/1e6) + " million"
+	}
+	return "1 in more than a billion"
 }
 
 // sentence says what a limit found.
@@ -73,9 +128,9 @@ func (l Limit) sentence(m Measure, bounds []time.Duration) string {
 	}
 	switch l.Kind {
 	case ErrorCount:
-		return fmt.Sprintf("%s of the canary failed in %s, allowed are %s", count(m.Canary.Errors, "request"), in, number(l.Bound))
+		return fmt.Sprintf("%s on the canary in %s, allowed are %s", count(m.Canary.Errors, "failed request"), in, number(l.Bound))
 	case ErrorRate:
-		return fmt.Sprintf("the canary failed %v in %s, allowed is %s", m.Canary, in, percent(l.Bound))
+		return fmt.Sprintf("%s failed in %s, allowed is %s", canaryPart(m.Canary), in, percent(l.Bound))
 	case SuccessRate:
 		return fmt.Sprintf("%s of the canary's %s in %s succeeded, wanted are %s %s",
 			percent(m.Value), count(m.Canary.Requests, "request"), in, side, percent(l.Bound))
