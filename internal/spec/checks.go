@@ -1,0 +1,164 @@
+package spec
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/rollout"
+)
+
+// checks are the rules that concern several fields, and those that a schema
+// cannot say.
+type checks struct {
+	source
+	spec     Spec
+	problems Errors
+}
+
+func (c *checks) run() Errors {
+	c.steps()
+	c.image()
+	c.template()
+	c.limits()
+	c.comparison()
+	c.metrics()
+	if len(c.problems) == 0 {
+		c.budget()
+	}
+	return c.problems
+}
+
+// add complains about the value at a place, or about what stands above it where
+// the document does not have it.
+func (c *checks) add(want string, keys ...string) {
+	node, key := find(c.docs[0], keys)
+	found := describe(node)
+	if key == nil && !isIndex(keys[len(keys)-1]) {
+		found = "nothing"
+	}
+	c.problems = append(c.problems, c.at(node, place(keys).String(), found, want))
+}
+
+func isIndex(key string) bool {
+	_, err := strconv.Atoi(key)
+	return err == nil
+}
+
+func (c *checks) has(keys ...string) bool {
+	_, key := find(c.docs[0], keys)
+	return key != nil
+}
+
+func (c *checks) steps() {
+	listed, linear := c.has("steps"), c.has("percentage_step")
+	switch {
+	case listed && linear:
+		_, key := find(c.docs[0], place{"percentage_step"})
+		c.problems = append(c.problems, c.at(key, "percentage_step", "the field beside steps", "one of the two"))
+	case !listed && !linear && c.spec.Strategy == Canary:
+		c.add("percentage_step, or a list of steps", "percentage_step")
+	}
+	last := rollout.Weight(0)
+	for i, s := range c.spec.Steps {
+		at := []string{"steps", strconv.Itoa(i)}
+		if c.has(append(at, "weight")...) {
+			at = append(at, "weight")
+		}
+		if s.Weight <= last {
+			c.add(fmt.Sprintf("a weight above %d, the step before", last), at...)
+		}
+		if last = s.Weight; i == len(c.spec.Steps)-1 && last < 100 {
+			c.add("100 as the last step", at...)
+		}
+		if hold := []string{"steps", strconv.Itoa(i), "hold"}; last == 100 && c.has("bake") && c.has(hold...) && s.Hold != c.spec.Bake {
+			c.add(fmt.Sprintf("%v, which bake says, or no hold", c.spec.Bake), hold...)
+		}
+	}
+	if c.spec.Pace == ByEvidence && c.spec.LongestStep < c.spec.WaitTime {
+		c.add(fmt.Sprintf("at least wait_time, %v", c.spec.WaitTime), "longest_step")
+	}
+}
+
+func (c *checks) image() {
+	if !c.has("container_image") {
+		return
+	}
+	if want := imageProblem(c.spec.Image); want != "" {
+		c.add(want, "container_image")
+	}
+}
+
+func (c *checks) template() {
+	if !c.has("config_file") {
+		return
+	}
+	node, _ := find(c.docs[0], place{"config_file"})
+	if data, err := decodeTemplate(c.spec.ConfigFile); err != nil {
+		c.problems = append(c.problems, c.at(node, "config_file", err.Error(), "base64 of kubernetes_template.yml"))
+	} else if len(data) == 0 {
+		c.problems = append(c.problems, c.at(node, "config_file", "an empty template", "base64 of kubernetes_template.yml"))
+	}
+}
+
+// decodeTemplate reads base64 as the ancestor's build made it: lines of 76
+// columns with line breaks in between.
+func decodeTemplate(text string) ([]byte, error) {
+	data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return nil, fmt.Errorf("text that is no base64 (%w)", err)
+	}
+	return data, nil
+}
+
+func (c *checks) comparison() {
+	bounds := c.spec.Analysis.Compare.LatencyBounds
+	for i, b := range bounds {
+		if b <= 0 || i > 0 && b <= bounds[i-1] {
+			c.add("times above 0, rising", "analysis", "compare", "latency_bounds", strconv.Itoa(i))
+		}
+	}
+}
+
+// metrics refuses what the named provider would ignore.
+func (c *checks) metrics() {
+	only := func(provider string, fields ...string) {
+		for _, f := range fields {
+			if c.has("metrics", f) && c.spec.Metrics.Provider != "" && c.spec.Metrics.Provider != provider {
+				_, key := find(c.docs[0], place{"metrics", f})
+				c.problems = append(c.problems, c.at(key, "metrics."+f, "the field beside provider "+c.spec.Metrics.Provider, "it with "+provider+" only"))
+			}
+		}
+	}
+	only("prometheus", "address", "auth", "queries")
+	only("cloudwatch", "namespace")
+}
+
+func (c *checks) budget() {
+	b := c.spec.Budget()
+	field := "wait_time"
+	if len(c.spec.Steps) > 0 {
+		field = "steps"
+	}
+	if b.Longest >= year {
+		c.problems = append(c.problems, c.whole(field, fmt.Sprintf("a rollout of up to %s", days(b.Longest)), "less than a year, which is how long Step Functions lets an execution last"))
+	}
+	if b.Events >= maxEvents {
+		c.problems = append(c.problems, c.whole(field, fmt.Sprintf("a rollout of up to %d history events", b.Events), fmt.Sprintf("fewer than %d, the limit of Step Functions: fewer steps, or shorter holds", maxEvents)))
+	}
+	if d := time.Duration(c.spec.Deadlines.Rollout); d > 0 && d < b.Shortest {
+		c.add(fmt.Sprintf("at least %v, which the plan's holds alone take", b.Shortest), "deadlines", "rollout")
+	}
+}
+
+func (c *checks) whole(field, found, want string) Problem {
+	node, _ := find(c.docs[0], place{field})
+	return c.at(node, field, found, want)
+}
+
+func days(d time.Duration) string {
+	return fmt.Sprintf("%.0f days", math.Ceil(d.Hours()/24))
+}

@@ -1,0 +1,93 @@
+package spec
+
+import (
+	"slices"
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// capabilities and sysctls that the baseline level of Kubernetes' Pod Security
+// Standards allows.
+var (
+	capabilities = []string{"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
+	sysctls      = []string{"kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_rmem", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_wmem"}
+)
+
+// pod refuses pods that reach into their node: what the baseline level of the
+// Pod Security Standards refuses.
+func (c *confinement) pod(at []string) {
+	template := sub(c.current.node, at...)
+	spec := sub(template, "spec")
+	if spec == nil {
+		c.add(template, place(at).with("spec").String(), "nothing", "a pod")
+		return
+	}
+	at = place(at).with("spec")
+	for _, field := range []string{"hostNetwork", "hostPID", "hostIPC"} {
+		c.mustBe(spec, at, "false", "the node's own is not for pods of a service", field)
+	}
+	c.mustBe(spec, at, "true", "other users of the node would be seen", "hostUsers")
+	c.context(sub(spec, "securityContext"), place(at).with("securityContext"))
+	c.each(spec, at, "volumes", func(v *yaml.Node, at place) {
+		if p := sub(v, "hostPath"); p != nil {
+			c.add(p, at.with("hostPath").String(), "a path of the node", "another kind of volume")
+		}
+	})
+	for _, list := range []string{"initContainers", "containers", "ephemeralContainers"} {
+		c.each(spec, at, list, c.container)
+	}
+}
+
+func (c *confinement) container(n *yaml.Node, at place) {
+	context := sub(n, "securityContext")
+	c.context(context, at.with("securityContext"))
+	c.each(n, at, "ports", func(p *yaml.Node, at place) {
+		if h := sub(p, "hostPort"); h != nil && h.Value != "0" {
+			c.add(h, at.with("hostPort").String(), describe(h), "no port of the node")
+		}
+	})
+	if add := sub(context, "capabilities", "add"); add != nil {
+		for i, capability := range add.Content {
+			if !slices.Contains(capabilities, capability.Value) {
+				c.add(capability, at.with("securityContext.capabilities.add").with(strconv.Itoa(i)).String(), describe(capability), "a capability of the baseline level of the Pod Security Standards")
+			}
+		}
+	}
+}
+
+// context checks a securityContext, a pod's or a container's.
+func (c *confinement) context(n *yaml.Node, at place) {
+	c.mustBe(n, at, "false", "a privileged container is the node's root", "privileged")
+	c.mustBe(n, at, "Default", "the node's /proc is not for pods", "procMount")
+	c.mustBe(n, at, "false", "a host process is the node's own", "windowsOptions", "hostProcess")
+	if p := sub(n, "seccompProfile", "type"); p != nil && p.Value == "Unconfined" {
+		c.add(p, at.with("seccompProfile.type").String(), describe(p), "RuntimeDefault or Localhost")
+	}
+	c.each(n, at, "sysctls", func(s *yaml.Node, at place) {
+		if name := sub(s, "name"); name == nil || !slices.Contains(sysctls, name.Value) {
+			c.add(s, at.String(), strconv.Quote(brief(text(s, "name"))), "a sysctl of the baseline level of the Pod Security Standards")
+		}
+	})
+}
+
+// mustBe refuses every other value than the one under keys; absent is fine.
+func (c *confinement) mustBe(n *yaml.Node, at place, value, why string, keys ...string) {
+	if v := sub(n, keys...); v != nil && v.Value != value {
+		for _, k := range keys {
+			at = at.with(k)
+		}
+		c.add(v, at.String(), describe(v), value+": "+why)
+	}
+}
+
+// each visits the items of a list.
+func (c *confinement) each(n *yaml.Node, at place, key string, visit func(*yaml.Node, place)) {
+	list := sub(n, key)
+	if list == nil || list.Kind != yaml.SequenceNode {
+		return
+	}
+	for i, item := range list.Content {
+		visit(item, at.with(key).with(strconv.Itoa(i)))
+	}
+}

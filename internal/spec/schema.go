@@ -1,0 +1,203 @@
+package spec
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"github.com/stepcanary/stepcanary/specfiles"
+)
+
+const schemaName = "deploy.schema.json"
+
+// A schema is deploy.schema.json, as document and compiled.
+type schema struct {
+	raw      map[string]any
+	compiled *jsonschema.Schema
+}
+
+// theSchema is read once. It is part of the program: one that does not compile
+// is a defect that every test shows.
+var theSchema = sync.OnceValue(func() schema {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(specfiles.Schema))
+	if err != nil {
+		panic(fmt.Sprintf("%s: %v", schemaName, err))
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource(schemaName, doc); err != nil {
+		panic(fmt.Sprintf("%s: %v", schemaName, err))
+	}
+	compiled, err := c.Compile(schemaName)
+	if err != nil {
+		panic(fmt.Sprintf("%s: %v", schemaName, err))
+	}
+	var raw map[string]any
+	if err := json.Unmarshal(specfiles.Schema, &raw); err != nil {
+		panic(fmt.Sprintf("%s: %v", schemaName, err))
+	}
+	return schema{raw: raw, compiled: compiled}
+})
+
+// resolve gives a part of the schema with what it refers to; what stands beside
+// the reference wins.
+func (s schema) resolve(part map[string]any) map[string]any {
+	ref, ok := part["$ref"].(string)
+	if !ok {
+		return part
+	}
+	defs, _ := s.raw["$defs"].(map[string]any)
+	target, _ := defs[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+	merged := maps.Clone(s.resolve(target))
+	for k, v := range part {
+		if k != "$ref" {
+			merged[k] = v
+		}
+	}
+	return merged
+}
+
+// child gives the part for one key or index of what part describes.
+func (s schema) child(part map[string]any, key string) map[string]any {
+	props, _ := part["properties"].(map[string]any)
+	for _, candidate := range []any{props[key], part["items"], part["additionalProperties"]} {
+		if c, ok := candidate.(map[string]any); ok {
+			return s.resolve(c)
+		}
+	}
+	return nil
+}
+
+// under gives the part for a place; nil where there is none.
+func (s schema) under(at place) map[string]any {
+	part := s.raw
+	for _, key := range at {
+		if part = s.child(part, key); part == nil {
+			return nil
+		}
+	}
+	return part
+}
+
+// validate holds a value of the document root against the schema.
+func (s schema) validate(src source, value any) Errors {
+	var failed *jsonschema.ValidationError
+	if err := s.compiled.Validate(value); !errors.As(err, &failed) {
+		return nil
+	}
+	c := complaints{schema: s, source: src}
+	c.collect(failed)
+	return c.problems
+}
+
+// complaints turns what the validator says into problems.
+type complaints struct {
+	schema
+	source
+	problems Errors
+}
+
+func (c *complaints) collect(e *jsonschema.ValidationError) {
+	if len(e.Causes) > 0 {
+		for _, cause := range e.Causes {
+			c.collect(cause)
+		}
+		return
+	}
+	at := place(e.InstanceLocation)
+	part := c.under(at)
+	node, _ := find(c.docs[0], at)
+	switch k := e.ErrorKind.(type) {
+	case *kind.AdditionalProperties:
+		sort.Strings(k.Properties)
+		for _, name := range k.Properties {
+			_, key := find(c.docs[0], at.with(name))
+			c.add(c.at(key, at.with(name).String(), "an unknown field", advice(name, part)))
+		}
+	case *kind.Required:
+		for _, name := range k.Missing {
+			c.add(c.at(node, at.with(name).String(), "nothing", expected(c.child(part, name), "the field "+name)))
+		}
+	default:
+		found := describe(node)
+		if secret, _ := part["x-secret"].(bool); secret {
+			found = "a value (not shown)"
+		}
+		c.add(c.at(node, at.String(), found, expected(part, generic(k))))
+	}
+}
+
+func (c *complaints) add(p Problem) { c.problems = append(c.problems, p) }
+
+// expected is what the schema says is expected at a part, or else the fallback.
+func expected(part map[string]any, fallback string) string {
+	if want, ok := part["x-expected"].(string); ok {
+		return want
+	}
+	if values, ok := part["enum"].([]any); ok {
+		var all []string
+		for _, v := range values {
+			all = append(all, fmt.Sprintf("%q", v))
+		}
+		return strings.Join(all, " or ")
+	}
+	return fallback
+}
+
+// generic says what was expected where the schema has no words of its own.
+func generic(k jsonschema.ErrorKind) string {
+	names := map[string]string{"object": "an object", "array": "a list", "string": "text", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
+	switch k := k.(type) {
+	case *kind.Type:
+		var want []string
+		for _, w := range k.Want {
+			want = append(want, names[w])
+		}
+		return strings.Join(want, " or ")
+	case *kind.MinItems:
+		return "at least " + strconv.Itoa(k.Want) + " entries"
+	case *kind.MaxItems:
+		return "at most " + strconv.Itoa(k.Want) + " entries"
+	case *kind.MinLength:
+		return "at least " + strconv.Itoa(k.Want) + " characters"
+	case *kind.MaxLength:
+		return "at most " + strconv.Itoa(k.Want) + " characters"
+	case *kind.MaxProperties:
+		return "at most " + strconv.Itoa(k.Want) + " fields"
+	}
+	return "what " + schemaName + " says"
+}
+
+// later are fields that people know from elsewhere and that this version does
+// not have, with what to do instead.
+var later = map[string]string{
+	"match":         "nothing: A/B rules are not supported, and rules on the route itself stay as they are",
+	"webhooks":      "nothing: webhooks are not supported, and a CloudWatch alarm (alarms) or a query (metrics.query) can stop a rollout",
+	"notifications": "nothing: every end is sent to EventBridge and SNS by the engine's stack",
+	"windows":       "nothing: times of day are a matter of the pipeline that starts the rollout",
+	"autoscaler":    "nothing: a HorizontalPodAutoscaler belongs into the template",
+}
+
+// advice names the field that was meant by an unknown one.
+func advice(name string, part map[string]any) string {
+	if words, ok := later[name]; ok {
+		return words
+	}
+	props, _ := part["properties"].(map[string]any)
+	known := slices.Sorted(maps.Keys(props))
+	if len(known) == 0 {
+		return "no fields"
+	}
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("a known one: did you mean %q?", near)
+	}
+	return "one of " + strings.Join(known, ", ")
+}

@@ -1,0 +1,106 @@
+package spec
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// together checks what the documents make up: one version of the service that
+// can be told from every other one.
+func (c *confinement) together(docs []document) {
+	version := c.template.service + "-" + strconv.Itoa(probe)
+	deployment := c.only(docs, "Deployment", version)
+	router := c.spec.Router.Kind
+	if router == "" && named(docs, "VirtualRouter", "") != nil {
+		router = "app-mesh"
+	}
+	backend := "Service"
+	if router == "app-mesh" {
+		backend = "VirtualNode"
+	}
+	back := c.only(docs, backend, version)
+	if named(docs, "VirtualRouter", "") != nil && named(docs, "HTTPRoute", "") != nil && c.spec.Router.Kind == "" {
+		c.whole("a VirtualRouter and an HTTPRoute", "one of them, or router.kind in deploy.json")
+	}
+	if deployment == nil || back == nil {
+		return
+	}
+	c.current = *deployment
+	if !usesImage(c.template.docs[deployment.index-1]) {
+		c.add(sub(deployment.node, "spec", "template", "spec"), "spec.template.spec", "no container with ${"+varImage+"}", "the new version's image in one")
+	}
+	pods := sub(deployment.node, "spec", "template", "metadata", "labels")
+	c.selects(pods, "spec", "selector", "matchLabels")
+	if service := named(docs, "Service", version); service != nil {
+		c.current = *service
+		c.selects(pods, "spec", "selector")
+	}
+	if backend == "VirtualNode" {
+		c.current = *back
+		c.selects(pods, "spec", "podSelector", "matchLabels")
+	}
+}
+
+// only gives the one document of that kind and name, and complains where it is
+// missing. For a Deployment there may be no other one beside it.
+func (c *confinement) only(docs []document, kind, name string) *document {
+	found := named(docs, kind, name)
+	if found == nil {
+		c.whole("no "+kind+" "+name, "one: it is what a version is made of")
+	}
+	for i, d := range docs {
+		if kind == "Deployment" && d.kind == kind && d.name != name {
+			c.current = docs[i]
+			c.add(sub(d.node, "metadata", "name"), "metadata.name", "another Deployment", "only "+name)
+		}
+	}
+	return found
+}
+
+// whole complains about the template as a whole.
+func (c *confinement) whole(found, want string) {
+	c.problems = append(c.problems, Problem{File: c.template.file, Found: found, Want: want})
+}
+
+// named finds a document by kind and name; an empty name stands for any.
+func named(docs []document, kind, name string) *document {
+	for i, d := range docs {
+		if d.kind == kind && (name == "" || d.name == name) {
+			return &docs[i]
+		}
+	}
+	return nil
+}
+
+// selects holds a selector of the current document against the labels of the
+// version's pods: it has to lead to them, and to no other version's.
+func (c *confinement) selects(labels *yaml.Node, keys ...string) {
+	selector := sub(c.current.node, keys...)
+	path := strings.Join(keys, ".")
+	if selector == nil || selector.Kind != yaml.MappingNode || len(selector.Content) == 0 {
+		c.add(selector, path, "nothing", "labels of the version's pods")
+		return
+	}
+	versioned := false
+	for i := 0; i+1 < len(selector.Content); i += 2 {
+		key, value := selector.Content[i], selector.Content[i+1]
+		if got := text(labels, key.Value); got != value.Value {
+			c.add(value, path+"."+key.Value, describe(value), strconv.Quote(got)+", the label of the version's pods")
+		}
+		versioned = versioned || strings.Contains(value.Value, strconv.Itoa(probe))
+	}
+	if !versioned {
+		c.add(selector, path, "labels that every version has", "one with ${"+varVersion+"}, so that the versions are told apart")
+	}
+}
+
+// usesImage tells whether a masked Deployment runs the new image.
+func usesImage(n *yaml.Node) bool {
+	containers := sub(n, "spec", "template", "spec", "containers")
+	return containers != nil && slices.ContainsFunc(containers.Content, func(c *yaml.Node) bool {
+		return masked.MatchString(text(c, "image")) && strings.Contains(unmask(text(c, "image")), "${"+varImage+"}")
+	})
+}
