@@ -1,0 +1,81 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+)
+
+// EKS tells where a cluster is and makes tokens for it. Package eks has the one
+// that asks AWS; it stands apart so that a program with a kubeconfig alone does not
+// carry the AWS SDK.
+type EKS interface {
+	// Describe gives the endpoint's URL and the certificate authority in PEM.
+	Describe(ctx context.Context, cluster string) (endpoint string, ca []byte, err error)
+	// Token gives a bearer token and when it ends.
+	Token(ctx context.Context, cluster string) (token string, expires time.Time, err error)
+}
+
+// fromEKS looks the cluster up and signs each request with a token of its own
+// making. A token is made when a request first needs one, and again a minute
+// before it ends.
+func fromEKS(ctx context.Context, c Config) (*rest.Config, error) {
+	endpoint, ca, err := c.EKS.Describe(ctx, c.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	if endpoint == "" || len(ca) == 0 {
+		return nil, fmt.Errorf("%w: EKS gives no endpoint or no certificate for it; is it still being created?", fault.Transient)
+	}
+	config := &rest.Config{Host: endpoint, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &tokens{next: next, eks: c.EKS, cluster: c.Cluster}
+	})
+	return config, nil
+}
+
+// tokens adds the token to each request. It stands in the transport and not in the
+// configuration, so that nothing prints it with the configuration.
+type tokens struct {
+	next    http.RoundTripper
+	eks     EKS
+	cluster string
+
+	mu      sync.Mutex
+	token   string
+	expires time.Time
+}
+
+// RoundTrip is for net/http.
+func (t *tokens) RoundTrip(r *http.Request) (*http.Response, error) {
+	token, err := t.get(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+token)
+	return t.next.RoundTrip(r)
+}
+
+// WrappedRoundTripper lets client-go see through.
+func (t *tokens) WrappedRoundTripper() http.RoundTripper { return t.next }
+
+func (t *tokens) get(ctx context.Context) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if time.Now().Before(t.expires.Add(-time.Minute)) {
+		return t.token, nil
+	}
+	token, expires, err := t.eks.Token(ctx, t.cluster)
+	if err != nil {
+		return "", err
+	}
+	t.token, t.expires = token, expires
+	return token, nil
+}

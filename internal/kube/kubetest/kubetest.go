@@ -1,0 +1,179 @@
+// Package kubetest opens a real API server for tests, with a namespace of their
+// own.
+package kubetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stepcanary/stepcanary/internal/kube"
+)
+
+// Env names the variable that leads to a kubeconfig whose current context may do
+// everything. `make test` starts a cluster and sets it.
+const Env = "STEPCANARY_TEST_KUBECONFIG"
+
+// A Cluster is an API server under test.
+type Cluster struct {
+	*kube.Client
+	Namespace string
+	Requests  *Requests
+}
+
+// Open gives the API server with a new namespace, which goes away with the test.
+// Without a server the test is skipped, and says so.
+func Open(t *testing.T) Cluster {
+	t.Helper()
+	path := os.Getenv(Env)
+	if path == "" {
+		t.Skipf("needs a real API server: %s is not set; `make test` sets it", Env)
+	}
+	requests := &Requests{}
+	current := Context(t, path)
+	client, err := kube.Open(t.Context(), kube.Config{Kubeconfig: path, Context: current, Version: "test", Wrap: requests.wrap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Cluster{Client: client, Requests: requests, Namespace: "test-" + strings.ToLower(fmt.Sprintf("%x", time.Now().UnixNano()))}
+	c.Create(t, Namespaces, Object("v1", "Namespace", c.Namespace, nil))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_ = c.In("", Namespaces).Delete(ctx, c.Namespace, metav1.DeleteOptions{})
+	})
+	return c
+}
+
+// Namespaces is the resource of namespaces.
+var Namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+
+// Context is the kubeconfig's current context.
+func Context(t *testing.T, path string) string {
+	t.Helper()
+	name, err := kube.CurrentContext(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// Object builds an object.
+func Object(apiVersion, kind, name string, more map[string]any) *unstructured.Unstructured {
+	o := map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": map[string]any{"name": name}}
+	for k, v := range more {
+		o[k] = v
+	}
+	// Through JSON, so that every number has the type that an API server's answer gives it.
+	b, err := json.Marshal(o)
+	if err != nil {
+		panic(err)
+	}
+	var u unstructured.Unstructured
+	if err := u.UnmarshalJSON(b); err != nil {
+		panic(err)
+	}
+	return &u
+}
+
+func (c Cluster) space(r schema.GroupVersionResource) string {
+	if r == Namespaces {
+		return ""
+	}
+	return c.Namespace
+}
+
+// Create makes an object in the test's namespace.
+func (c Cluster) Create(t *testing.T, r schema.GroupVersionResource, o *unstructured.Unstructured) *unstructured.Unstructured {
+	t.Helper()
+	made, err := c.In(c.space(r), r).Create(t.Context(), o, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatalf("create %s %s: %v", o.GetKind(), o.GetName(), err)
+	}
+	return made
+}
+
+// Read reads an object; nil where there is none.
+func (c Cluster) Read(t *testing.T, r schema.GroupVersionResource, name string) *unstructured.Unstructured {
+	t.Helper()
+	o, err := c.In(c.space(r), r).Get(t.Context(), name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		t.Fatalf("get %s %s: %v", r.Resource, name, err)
+	}
+	return o
+}
+
+// Merge applies a JSON merge patch, to the object itself or to a subresource such
+// as status.
+func (c Cluster) Merge(t *testing.T, r schema.GroupVersionResource, name string, patch any, subresource ...string) {
+	t.Helper()
+	b, err := json.Marshal(patch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.In(c.space(r), r).Patch(context.WithoutCancel(t.Context()), name, types.MergePatchType, b, metav1.PatchOptions{}, subresource...)
+	if err != nil {
+		t.Errorf("patch %s %s: %v", r.Resource, name, err)
+	}
+}
+
+// Requests counts what was sent to the API server.
+type Requests struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+type counting struct {
+	next http.RoundTripper
+	to   *Requests
+}
+
+func (r *Requests) wrap(next http.RoundTripper) http.RoundTripper { return counting{next, r} }
+
+// RoundTrip is for net/http.
+func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	line := r.Method + " " + r.URL.Path
+	if r.URL.Query().Get("watch") != "" {
+		line = "WATCH " + r.URL.Path
+	}
+	c.to.mu.Lock()
+	c.to.seen = append(c.to.seen, line)
+	c.to.mu.Unlock()
+	return c.next.RoundTrip(r)
+}
+
+// Reset forgets what was sent so far.
+func (r *Requests) Reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = nil
+}
+
+// Lines are the requests sent since the last Reset, watches aside, and the watches.
+func (r *Requests) Lines() (requests, watches []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, line := range r.seen {
+		if strings.HasPrefix(line, "WATCH ") {
+			watches = append(watches, line)
+		} else {
+			requests = append(requests, line)
+		}
+	}
+	return requests, watches
+}

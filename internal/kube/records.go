@@ -1,0 +1,220 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+// Records is a record.Store of Leases.
+type Records struct{ client *Client }
+
+// NewRecords gives the store of the client's cluster.
+func NewRecords(c *Client) *Records { return &Records{client: c} }
+
+// The annotations of a Lease. Each is left out where its field is empty.
+const (
+	annotationHolder = "stepcanary.dev/holder"
+	annotationNumber = "stepcanary.dev/number"
+	annotationStable = "stepcanary.dev/stable"
+	annotationCanary = "stepcanary.dev/canary"
+	annotationPhase  = "stepcanary.dev/phase"
+	annotationRouter = "stepcanary.dev/router"
+	annotationRoute  = "stepcanary.dev/route"
+	annotationLast   = "stepcanary.dev/last"
+	annotationFreeze = "stepcanary.dev/freeze"
+)
+
+// LeaseName is the name of a service's Lease.
+func LeaseName(service string) string { return "stepcanary-" + service }
+
+// Read gives the record of the service's Lease.
+func (r *Records) Read(ctx context.Context, s workload.Service) (record.Record, error) {
+	ctx, cancel := Within(ctx)
+	defer cancel()
+	op := fmt.Sprintf("read Lease %s/%s", s.Namespace, LeaseName(s.Name))
+	lease, err := r.client.In(s.Namespace, Leases).Get(ctx, LeaseName(s.Name), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return record.Record{}, nil
+	}
+	if err != nil {
+		return record.Record{}, Fault(op, err)
+	}
+	rec, err := parseLease(lease)
+	if err != nil {
+		return record.Record{}, fmt.Errorf("%s: %w: %w", op, fault.Invalid, err)
+	}
+	return rec, nil
+}
+
+// Write creates the Lease, or patches it from the revision that was read. Labels
+// and annotations that somebody else put on it stay.
+func (r *Records) Write(ctx context.Context, s workload.Service, rec record.Record) (record.Record, error) {
+	ctx, cancel := Within(ctx)
+	defer cancel()
+	op := fmt.Sprintf("write Lease %s/%s", s.Namespace, LeaseName(s.Name))
+	lease, err := formatLease(s, rec)
+	if err != nil {
+		return record.Record{}, fmt.Errorf("%s: %w: %w", op, fault.Invalid, err)
+	}
+	in := r.client.In(s.Namespace, Leases)
+	var stored *unstructured.Unstructured
+	if rec.Revision == "" {
+		dropNulls(lease)
+		stored, err = in.Create(ctx, &unstructured.Unstructured{Object: lease}, metav1.CreateOptions{FieldManager: workload.Manager})
+	} else {
+		lease["metadata"].(map[string]any)["resourceVersion"] = rec.Revision
+		body, err2 := json.Marshal(lease)
+		if err2 != nil {
+			return record.Record{}, fmt.Errorf("%s: %w", op, err2)
+		}
+		stored, err = in.Patch(ctx, LeaseName(s.Name), types.MergePatchType, body, metav1.PatchOptions{FieldManager: workload.Manager})
+		if apierrors.IsNotFound(err) {
+			return record.Record{}, fmt.Errorf("%s: %w: it was deleted since it was read", op, fault.Conflict)
+		}
+	}
+	if err != nil {
+		return record.Record{}, Fault(op, err)
+	}
+	rec.Revision = stored.GetResourceVersion()
+	return rec, nil
+}
+
+// shortHolder is what kubectl shows as the holder: the execution's name, which is
+// the last part of its ARN.
+func shortHolder(execution string) string {
+	return execution[strings.LastIndex(execution, ":")+1:]
+}
+
+// formatLease gives the Lease as a merge patch: null takes a field away.
+func formatLease(s workload.Service, rec record.Record) (map[string]any, error) {
+	if rec.Epoch < 0 || rec.Epoch > math.MaxInt32 {
+		return nil, fmt.Errorf("epoch %d does not fit into leaseTransitions", rec.Epoch)
+	}
+	annotations := map[string]any{}
+	put := func(key string, empty bool, value any) error {
+		text, isText := value.(string)
+		if !isText && !empty {
+			b, err := json.Marshal(value)
+			if err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+			text = string(b)
+		}
+		annotations[key] = text
+		if empty {
+			annotations[key] = nil
+		}
+		return nil
+	}
+	for _, a := range []struct {
+		key   string
+		empty bool
+		value any
+	}{
+		{annotationHolder, rec.Holder == "", rec.Holder},
+		{annotationNumber, rec.Number == 0, rec.Number},
+		{annotationStable, rec.Stable == workload.Version{}, rec.Stable},
+		{annotationCanary, rec.Canary == workload.Version{}, rec.Canary},
+		{annotationPhase, rec.Phase == "", string(rec.Phase)},
+		{annotationRouter, rec.Router == "", rec.Router},
+		{annotationRoute, rec.Route == "", rec.Route},
+		{annotationLast, rec.Last == record.End{}, rec.Last},
+		{annotationFreeze, rec.Freeze == record.Freeze{}, rec.Freeze},
+	} {
+		if err := put(a.key, a.empty, a.value); err != nil {
+			return nil, err
+		}
+	}
+	spec := map[string]any{
+		"holderIdentity":   nil,
+		"leaseTransitions": rec.Epoch,
+		"acquireTime":      nil,
+		"renewTime":        time.Now().UTC().Format(metav1.RFC3339Micro),
+	}
+	if rec.Holder != "" {
+		spec["holderIdentity"] = shortHolder(rec.Holder)
+	}
+	if !rec.Acquired.IsZero() {
+		spec["acquireTime"] = rec.Acquired.UTC().Format(metav1.RFC3339Micro)
+	}
+	return map[string]any{
+		"apiVersion": "coordination.k8s.io/v1",
+		"kind":       "Lease",
+		"metadata": map[string]any{
+			"name":        LeaseName(s.Name),
+			"namespace":   s.Namespace,
+			"labels":      map[string]any{workload.LabelManagedBy: workload.Manager, workload.LabelService: s.Name},
+			"annotations": annotations,
+		},
+		"spec": spec,
+	}, nil
+}
+
+func dropNulls(m map[string]any) {
+	for k, v := range m {
+		switch v := v.(type) {
+		case nil:
+			delete(m, k)
+		case map[string]any:
+			dropNulls(v)
+		}
+	}
+}
+
+func parseLease(lease *unstructured.Unstructured) (record.Record, error) {
+	labels := lease.GetLabels()
+	if labels[workload.LabelManagedBy] != workload.Manager {
+		return record.Record{}, fmt.Errorf("the Lease is somebody else's: %s", workload.Describe(labels))
+	}
+	rec := record.Record{Revision: lease.GetResourceVersion()}
+	rec.Epoch, _, _ = unstructured.NestedInt64(lease.Object, "spec", "leaseTransitions")
+	annotations := lease.GetAnnotations()
+	rec.Phase = record.Phase(annotations[annotationPhase])
+	rec.Router, rec.Route = annotations[annotationRouter], annotations[annotationRoute]
+	// A person who empties or rewrites the holder by hand is believed.
+	rec.Holder, _, _ = unstructured.NestedString(lease.Object, "spec", "holderIdentity")
+	if whole := annotations[annotationHolder]; shortHolder(whole) == rec.Holder {
+		rec.Holder = whole
+	}
+	if at, ok, _ := unstructured.NestedString(lease.Object, "spec", "acquireTime"); ok {
+		t, err := time.Parse(time.RFC3339Nano, at)
+		if err != nil {
+			return record.Record{}, fmt.Errorf("acquireTime: %w", err)
+		}
+		rec.Acquired = t.UTC()
+	}
+	if n, ok := annotations[annotationNumber]; ok {
+		number, err := strconv.Atoi(n)
+		if err != nil || number < 0 {
+			return record.Record{}, fmt.Errorf("annotation %s: %q; a version number is expected", annotationNumber, n)
+		}
+		rec.Number = number
+	}
+	for key, field := range map[string]any{
+		annotationStable: &rec.Stable,
+		annotationCanary: &rec.Canary,
+		annotationLast:   &rec.Last,
+		annotationFreeze: &rec.Freeze,
+	} {
+		if text := annotations[key]; text != "" {
+			if err := json.Unmarshal([]byte(text), field); err != nil {
+				return record.Record{}, fmt.Errorf("annotation %s: %q: %w", key, text, err)
+			}
+		}
+	}
+	return rec, nil
+}
