@@ -24,18 +24,16 @@ func (s Split) Validate() error {
 }
 
 // Judge gives st as the answer of an Await for this split: a state that is in force
-// with other weights is somebody else's, and not what was waited for.
+// with other weights is somebody else's, and not what was waited for. A back end
+// that the route does not name gets nothing, which is what a zero asks for.
 func (s Split) Judge(st State) State {
-	canary, ok := st.Weights[s.Canary]
-	want := s.Weight
-	if s.Stable == "" {
-		want = 100
-	}
+	canary, hasCanary := st.Weights[s.Canary]
+	_, hasStable := st.Weights[s.Stable]
 	switch {
-	case !ok:
-		st.InForce, st.Why = false, fmt.Sprintf("the route does not name %s", s.Canary)
-	case canary != want:
-		st.InForce, st.Why = false, fmt.Sprintf("the route gives %s %d %%, and %d %% is wanted", s.Canary, canary, want)
+	case !hasCanary && !hasStable:
+		st.InForce, st.Why = false, fmt.Sprintf("the route names neither %q nor %q", s.Stable, s.Canary)
+	case canary != s.Weight:
+		st.InForce, st.Why = false, fmt.Sprintf("the route gives %s %d %%, and %d %% is wanted", s.Canary, canary, s.Weight)
 	}
 	return st
 }

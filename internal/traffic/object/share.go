@@ -1,0 +1,184 @@
+package object
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+)
+
+// A Backend is one back end of a rule as the object has it.
+type Backend struct {
+	// Name is empty for what is no back end of ours to move: another kind of object, or
+	// one in another namespace.
+	Name   string
+	Weight int64
+}
+
+// A Rule is the back ends of one rule, in the object's order.
+type Rule struct {
+	// Path says where the rule is, for people: "rules[0]".
+	Path     string
+	Backends []Backend
+}
+
+// Find gives the place of a back end; -1 where the rule does not name it. Naming it
+// twice is invalid, because the two would have to move together.
+func (r Rule) Find(name string) (int, error) {
+	found := -1
+	for i, b := range r.Backends {
+		if b.Name != name || name == "" {
+			continue
+		}
+		if found >= 0 {
+			return -1, fmt.Errorf("%s: %w: it names %q twice, and each back end is expected once", r.Path, fault.Invalid, name)
+		}
+		found = i
+	}
+	return found, nil
+}
+
+// A Move is what a rule's two back ends are to get.
+type Move struct {
+	// Stable and Canary are their places; -1 for one to be added beside the other.
+	Stable, Canary int
+	// StableWeight and CanaryWeight are the weights to be written.
+	StableWeight, CanaryWeight int64
+}
+
+// Whole is what two back ends share that are alone in their rule.
+const Whole = 100
+
+// Plan says how the split looks in the rule; ok is false for a rule that names
+// neither back end. Beside other back ends the two keep the sum that they had, so
+// that nobody else's share changes.
+func (r Rule) Plan(s traffic.Split) (m Move, ok bool, err error) {
+	if m.Stable, err = r.Find(s.Stable); err != nil {
+		return m, false, err
+	}
+	if m.Canary, err = r.Find(s.Canary); err != nil {
+		return m, false, err
+	}
+	if m.Stable < 0 && m.Canary < 0 {
+		return m, false, nil
+	}
+	total, err := r.total(m)
+	if err != nil {
+		return m, false, err
+	}
+	if total*int64(s.Weight)%100 != 0 {
+		return m, false, fmt.Errorf("%s: %w: %q and %q share a weight of %d beside other back ends, of which %d %% is no whole number; "+
+			"multiply all weights of the rule by 100", r.Path, fault.Invalid, s.Stable, s.Canary, total, s.Weight)
+	}
+	m.CanaryWeight = total * int64(s.Weight) / 100
+	m.StableWeight = total - m.CanaryWeight
+	return m, true, nil
+}
+
+// total is the weight that the two share.
+func (r Rule) total(m Move) (int64, error) {
+	had, others := int64(0), 0
+	for i, b := range r.Backends {
+		if i == m.Stable || i == m.Canary {
+			had += b.Weight
+		} else {
+			others++
+		}
+	}
+	switch {
+	case others == 0:
+		return Whole, nil
+	case had == 0:
+		return 0, fmt.Errorf("%s: %w: its back ends of this service have no weight beside the others", r.Path, fault.Invalid)
+	}
+	return had, nil
+}
+
+// Plans plans every rule, and refuses a route of which no rule names either back
+// end.
+func Plans(rules []Rule, s traffic.Split) (map[int]Move, error) {
+	moves := map[int]Move{}
+	for i, r := range rules {
+		m, ok, err := r.Plan(s)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			moves[i] = m
+		}
+	}
+	if len(moves) == 0 {
+		return nil, fmt.Errorf("%w: no rule names %q or %q; it names %v", fault.Invalid, s.Stable, s.Canary, named(rules))
+	}
+	return moves, nil
+}
+
+func named(rules []Rule) []string {
+	var names []string
+	for _, r := range rules {
+		for _, b := range r.Backends {
+			if b.Name != "" && !slices.Contains(names, b.Name) {
+				names = append(names, b.Name)
+			}
+		}
+	}
+	return names
+}
+
+// Shares gives the share in percent of each back end that the rules name: of its
+// rule's whole, or of what those named in among have together. Where rules differ,
+// the largest share counts, and differ says how.
+func Shares(rules []Rule, among ...string) (shares map[string]rollout.Weight, differ string) {
+	shares = map[string]rollout.Weight{}
+	at := map[string]string{}
+	for _, r := range rules {
+		for name, w := range r.shares(among) {
+			have, seen := shares[name]
+			if seen && have != w {
+				differ = fmt.Sprintf("%s gives %s %d %%, and %s %d %%", at[name], name, have, r.Path, w)
+			}
+			if !seen || w > have {
+				shares[name], at[name] = w, r.Path
+			}
+		}
+	}
+	return shares, differ
+}
+
+func (r Rule) shares(among []string) map[string]rollout.Weight {
+	weights, sum := map[string]int64{}, int64(0)
+	for _, b := range r.Backends {
+		if len(among) == 0 || b.Name != "" && slices.Contains(among, b.Name) {
+			sum += b.Weight
+			if b.Name != "" {
+				weights[b.Name] += b.Weight
+			}
+		}
+	}
+	shares := map[string]rollout.Weight{}
+	for name, w := range weights {
+		shares[name] = percent(w, sum)
+	}
+	// One of the two that this rule lacks gets nothing of it.
+	if len(weights) > 0 {
+		for _, name := range among {
+			if _, ok := weights[name]; !ok && name != "" {
+				shares[name] = 0
+			}
+		}
+	}
+	return shares
+}
+
+// percent rounds, but never to all or to nothing what is neither.
+func percent(w, sum int64) rollout.Weight {
+	switch {
+	case w == 0 || sum == 0:
+		return 0
+	case w == sum:
+		return 100
+	}
+	return rollout.Weight(min(99, max(1, (100*w+sum/2)/sum)))
+}
