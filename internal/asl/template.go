@@ -1,0 +1,108 @@
+package asl
+
+import (
+	"fmt"
+	"strings"
+)
+
+// scope is what paths are looked up in: a state's data and the context object.
+type scope struct {
+	data    any
+	context func() any
+	random  func() float64 // in [0, 1)
+	uuid    func() string
+}
+
+// An expression is a path or a call of an intrinsic function.
+type expression struct {
+	text string
+	path *path
+	call *call
+}
+
+func parseExpression(text string) (*expression, error) {
+	e := &expression{text: text}
+	var err error
+	switch {
+	case strings.HasPrefix(text, "$"):
+		e.path, err = parsePath(text)
+	case strings.HasPrefix(text, "States."):
+		e.call, err = parseCall(text)
+	default:
+		err = fmt.Errorf("%q is neither a path, which begins with $, nor an intrinsic function, which begins with States.", text)
+	}
+	return e, err
+}
+
+// eval gives the expression's value. field names it in the error.
+func (e *expression) eval(s *scope, field string) (any, error) {
+	if e.call != nil {
+		v, err := e.call.eval(s)
+		if err != nil {
+			return nil, fmt.Errorf("The function '%s' had the following error: %w", e.text, err) //nolint:staticcheck // AWS's words
+		}
+		return v, nil
+	}
+	v, found := e.path.in(s)
+	if !found {
+		return nil, notFound(e.path, s, field)
+	}
+	return v, nil
+}
+
+// in looks the path up in the data, or in the context object for $$.
+func (p *path) in(s *scope) (any, bool) {
+	if p.context {
+		return p.eval(s.context())
+	}
+	return p.eval(s.data)
+}
+
+func notFound(p *path, s *scope, field string) error {
+	input := s.data
+	if p.context {
+		input = s.context()
+	}
+	return fmt.Errorf("The JSONPath '%s' specified for the field '%s' could not be found in the input '%s'", p.text, field, encode(input)) //nolint:staticcheck // AWS's words
+}
+
+// A template is a value some of whose members are computed: Parameters,
+// ResultSelector, ItemSelector.
+type template struct {
+	literal any // when nothing inside is computed
+	object  map[string]*template
+	list    []*template
+	compute *expression
+	field   string // name of a computed member, as written
+}
+
+// constant reports whether nothing inside is computed.
+func (t *template) constant() bool { return t.object == nil && t.list == nil && t.compute == nil }
+
+func (t *template) eval(s *scope) (any, error) {
+	switch {
+	case t.compute != nil:
+		return t.compute.eval(s, t.field)
+	case t.object != nil:
+		m := make(map[string]any, len(t.object))
+		for k, x := range t.object {
+			v, err := x.eval(s)
+			if err != nil {
+				return nil, err
+			}
+			m[k] = v
+		}
+		return m, nil
+	case t.list != nil:
+		l := make([]any, len(t.list))
+		for i, x := range t.list {
+			v, err := x.eval(s)
+			if err != nil {
+				return nil, err
+			}
+			l[i] = v
+		}
+		return l, nil
+	}
+	return t.literal, nil
+}
