@@ -40,6 +40,10 @@ type Pace struct {
 	Every time.Duration
 	// Lag is how old an interval's end must be before its numbers are complete.
 	Lag time.Duration
+	// Settle is how long after a change of weight a counter may be read with a value
+	// from before it. An interval that begins within Settle of the change is fair
+	// evidence about a version, and none about how the requests were split.
+	Settle time.Duration
 }
 
 // A Meter reads raw counters from one source. Ratios, gaps and minimum samples
@@ -50,7 +54,11 @@ type Meter interface {
 	// Intervals gives one entry for each interval of the window, in order. A version
 	// for which the source has nothing in an interval is not Known there; zero
 	// requests and no data are different things. NaN, +Inf, negative and
-	// contradicting values are not Known either.
+	// contradicting values are not Known either, and neither is an interval that
+	// ended less than the lag ago. A source that keeps its numbers by a grid of its
+	// own, such as whole minutes, begins at the first mark that is not before From
+	// and answers by that grid. Weight is left for the caller to fill in, who knows
+	// what was in force.
 	Intervals(ctx context.Context, s Subject, w Window) ([]analysis.Interval, error)
 
 	// Pace says how the source can be read.
@@ -64,4 +72,12 @@ type Meter interface {
 // choosing one would be a guess.
 type Valuer interface {
 	Value(ctx context.Context, s Subject, query string, w Window) (value float64, known bool, err error)
+}
+
+// A Bounder is a Meter that can say where its response times can be cut.
+type Bounder interface {
+	// Bounds gives the cuts at which slower requests are counted when the wanted
+	// ones, in rising seconds, are asked for: each the nearest one that is not below,
+	// or, where the source's histogram ends before it, none.
+	Bounds(ctx context.Context, s Subject, wanted []float64) ([]float64, error)
 }
