@@ -142,15 +142,18 @@ func (p *Process) fold(c Comparison, e events, grid []float64) {
 		p.foldAlone(c, e)
 		return
 	}
-	for i, f := range worse[:len(p.Bad)] {
-		p.Bad[i] += e.logRatio(c.Tolerated*f) - e.logRatio(c.Tolerated)
-		p.Hold[i] += e.logRatio(c.HoldRatio*f) - e.logRatio(c.HoldRatio)
-	}
 	if len(p.Grid) != len(grid) {
 		p.Grid = make([]float64, len(grid))
 	}
-	for i, r := range grid {
-		p.Grid[i] += e.logRatio(r)
+	if e.canaryBad+e.stableBad > 0 { // without errors every ratio is as likely
+		tolerated, held := e.logRatio(c.Tolerated), e.logRatio(c.HoldRatio)
+		for i, f := range worse[:len(p.Bad)] {
+			p.Bad[i] += e.logRatio(c.Tolerated*f) - tolerated
+			p.Hold[i] += e.logRatio(c.HoldRatio*f) - held
+		}
+		for i, r := range grid {
+			p.Grid[i] += e.logRatio(r)
+		}
 	}
 	p.Canary = p.Canary.plus(e.canary, e.canaryBad)
 	p.Stable = p.Stable.plus(e.stable, e.stableBad)

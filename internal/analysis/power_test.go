@@ -29,7 +29,7 @@ var seenAfter = []struct {
 
 // alphaFive is the policy of that table.
 func alphaFive() Policy {
-	return Policy{Comparison: Comparison{Enabled: true, Tolerated: 1, RollbackAt: 20}}
+	return Policy{Comparison: Comparison{Enabled: true, Tolerated: 1, RollbackAt: 20}, SampleRatio: SampleRatio{Off: true}}
 }
 
 func TestTimeToSeeIsWithinATenthOfTheTable(t *testing.T) {
