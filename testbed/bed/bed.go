@@ -1,0 +1,150 @@
+// Package bed puts a bed together: a real Kubernetes API, a node whose pods are
+// processes, a real gateway and a real Prometheus, on this machine's loopback
+// addresses, with neither root nor containers.
+package bed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stepcanary/stepcanary/testbed/layout"
+	"github.com/stepcanary/stepcanary/testbed/node"
+	"github.com/stepcanary/stepcanary/testbed/part"
+)
+
+// A Bed is one that runs.
+type Bed struct {
+	*layout.Layout
+	options Options
+	place   *place
+	guard   *guard
+	parts   map[string]*part.Part
+	order   []string // of the parts, as they were started
+	client  kubernetes.Interface
+	node    *node.Node
+	ready   time.Duration
+
+	mu sync.Mutex // guards parts and order
+
+	ctx    context.Context // ends when the bed does
+	cancel context.CancelFunc
+	group  sync.WaitGroup
+}
+
+// Start brings a bed up and returns when it is ready for use: the API answers,
+// the node takes pods, the gateway serves routes and Prometheus answers
+// queries. Stop ends it, and so does the end of this process, however it comes.
+//
+// When a part fails, the error names it and its log, and the bed's directory
+// is kept.
+func Start(ctx context.Context, options Options) (*Bed, error) {
+	options, err := options.complete()
+	if err != nil {
+		return nil, err
+	}
+	b, err := prepare(options)
+	if err != nil {
+		return nil, err
+	}
+	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	stopEarly := context.AfterFunc(ctx, b.cancel)
+	if err := b.bringUp(b.ctx); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("start was interrupted: %w", context.Cause(ctx))
+		}
+		return nil, errors.Join(err, b.stop(ctx.Err() == nil))
+	}
+	stopEarly()
+	b.ready = time.Since(b.Started)
+	return b, nil
+}
+
+// prepare claims addresses and lays the bed's directory out.
+func prepare(options Options) (*Bed, error) {
+	p, err := claim()
+	if err != nil {
+		return nil, err
+	}
+	dir, temporary, err := options.directory()
+	if err != nil {
+		_ = p.listener.Close()
+		return nil, err
+	}
+	l := newLayout(options, dir, p)
+	b := &Bed{Layout: l, options: options, place: p, parts: map[string]*part.Part{}}
+	if b.guard, err = startGuard(options.Programs, l, p, temporary); err != nil {
+		_ = p.listener.Close()
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	for _, sub := range []string{"logs", "pids", "users"} {
+		if err := os.MkdirAll(l.Path(sub), 0o700); err != nil {
+			return nil, errors.Join(err, b.guard.finish(true))
+		}
+	}
+	if err := errors.Join(l.Save(), writeCredentials(l)); err != nil {
+		return nil, errors.Join(err, b.guard.finish(true))
+	}
+	return b, nil
+}
+
+// Stop ends the bed and returns when nothing of it is left: no process, no
+// listener, and, unless Options.Dir named it, no directory.
+func (b *Bed) Stop() error { return b.stop(false) }
+
+func (b *Bed) stop(keepFiles bool) error {
+	b.cancel()
+	if b.node != nil {
+		b.node.Wait()
+	}
+	for i := len(b.order) - 1; i >= 0; i-- {
+		b.parts[b.order[i]].Stop()
+	}
+	b.group.Wait()
+	_ = b.place.listener.Close()
+	return b.guard.finish(keepFiles)
+}
+
+// Environment is what a program needs to find the bed, as NAME=VALUE.
+func (b *Bed) Environment() []string {
+	return []string{
+		"KUBECONFIG=" + b.Kubeconfig("admin"),
+		"TESTBED_GATEWAY_URL=" + b.GatewayURL(),
+		"TESTBED_PROMETHEUS_URL=" + b.PrometheusURL(),
+		"TESTBED_DIR=" + b.Dir,
+		layout.EnvID + "=" + b.ID,
+	}
+}
+
+// ReadyAfter is how long the bed took to be ready.
+func (b *Bed) ReadyAfter() time.Duration { return b.ready }
+
+func (b *Bed) progress(part, format string, args ...any) {
+	b.options.Progress(part, fmt.Sprintf(format, args...))
+}
+
+// program is a part that this program itself can be.
+func (b *Bed) program(name string) []string {
+	return []string{filepath.Join(b.options.Programs, "testbed"), "part", name, b.Dir}
+}
+
+// answers reports whether the URL answers 200.
+func answers(ctx context.Context, client *http.Client, url string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
