@@ -194,14 +194,7 @@ func (s *stepper) catch(f *Frame, st *state, p problem) bool {
 		if !p.matches(k.errors) {
 			continue
 		}
-		result := map[string]any{}
-		if p.Error != nil {
-			result["Error"] = *p.Error
-		}
-		if p.Cause != nil {
-			result["Cause"] = *p.Cause
-		}
-		out, err := k.result.put(s.raw(f), result)
+		out, err := k.result.put(s.raw(f), p.value())
 		if err != nil {
 			return false
 		}
@@ -210,6 +203,22 @@ func (s *stepper) catch(f *Frame, st *state, p problem) bool {
 		return true
 	}
 	return false
+}
+
+// value is the error as a catcher's state gets it. What is absent is null there,
+// but the cause of a timeout is an empty string.
+func (p problem) value() any {
+	v := map[string]any{"Error": nil, "Cause": nil}
+	if p.Error != nil {
+		v["Error"] = *p.Error
+		if *p.Error == timeoutError {
+			v["Cause"] = ""
+		}
+	}
+	if p.Cause != nil {
+		v["Cause"] = *p.Cause
+	}
+	return v
 }
 
 // matches says whether a list of ErrorEquals means this problem.

@@ -179,9 +179,17 @@ func (n seconds) of(sc *scope, field string, least int64) (*int64, error) {
 	}
 	i, ok := integer(v)
 	if !ok || i < least || i > maxSeconds {
-		return nil, fmt.Errorf("The %sPath field refers to value %s which is not a valid integer: %s", field, encode(v), n.path.text) //nolint:staticcheck // AWS's words
+		return nil, fmt.Errorf("The %sPath field refers to value \"%s\" which is not a valid integer: %s", field, plain(v), n.path.text) //nolint:staticcheck // AWS's words
 	}
 	return &i, nil
+}
+
+// plain is a value as AWS puts it into a cause: strings without quotes.
+func plain(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return encodeString(v)
 }
 
 // maxWait is the longest wait in seconds; AWS counts it in a 32-bit number.
@@ -214,13 +222,9 @@ func (st *state) until(sc *scope, now time.Time) (time.Time, error) {
 		if !found {
 			return now, fmt.Errorf("The TimestampPath parameter does not reference an input value: %s", w.path.text) //nolint:staticcheck // AWS's words
 		}
-		text, isText := v.(string)
-		at, ok := parseTime(text)
+		at, ok := parseTime(plain(v))
 		if !ok {
-			if !isText {
-				text = encodeString(v)
-			}
-			return now, fmt.Errorf("The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: %s == %s", w.path.text, text) //nolint:staticcheck // AWS's words
+			return now, fmt.Errorf("The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: %s == %s", w.path.text, plain(v)) //nolint:staticcheck // AWS's words
 		}
 		return at, nil
 	}
@@ -236,7 +240,7 @@ func (st *state) until(sc *scope, now time.Time) (time.Time, error) {
 	n, isNumber := v.(json.Number)
 	switch {
 	case !isNumber, !ok, strings.ContainsAny(n.String(), ".eE"):
-		return now, fmt.Errorf("The SecondsPath parameter cannot be parsed as a long value: %s == %s", w.path.text, encode(v)) //nolint:staticcheck // AWS's words
+		return now, fmt.Errorf("The SecondsPath parameter cannot be parsed as a long value: %s == %s", w.path.text, plain(v)) //nolint:staticcheck // AWS's words
 	case i < 0:
 		return now, fmt.Errorf("The SecondsPath parameter references a negative value: %s == %d", w.path.text, i) //nolint:staticcheck // AWS's words
 	case i > maxWait:

@@ -221,7 +221,7 @@ func TestTokenIsAnsweredFromOutsideInTheMiddleOfAHold(t *testing.T) {
 		"failure": {func(e *local.Engine, tok string) error {
 			kind := "Canary.Aborted"
 			return e.SendTaskFailure(tok, asl.Failure{Error: &kind})
-		}, `{"Error":"Canary.Aborted"}`, 10 * time.Minute},
+		}, `{"Cause":null,"Error":"Canary.Aborted"}`, 10 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var token string
