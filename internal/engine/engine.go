@@ -1,0 +1,137 @@
+// Package engine puts the steps behind the Task states, and the state machine into the
+// local engine. AWS Lambda runs the same functions, wired by the mains below lambdas/.
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/local"
+	"github.com/stepcanary/stepcanary/internal/step"
+	"github.com/stepcanary/stepcanary/internal/task"
+	"github.com/stepcanary/stepcanary/statemachine"
+)
+
+// MachineName is the state machine's name, here and on AWS.
+const MachineName = "stepcanary"
+
+// Ports are what the steps reach the world through.
+type Ports struct {
+	Open       step.Opener
+	Meter      step.MeterOpener
+	Executions step.Executions
+	Answerer   task.Answerer
+	Clock      clock.Clock
+}
+
+// Functions are the functions behind the Task states, by the state's name.
+func Functions(p Ports) map[string]task.Func {
+	return map[string]task.Func{
+		"Prepare":      task.Handler(step.Prepare{Open: p.Open, Executions: p.Executions, Clock: p.Clock}.Run),
+		"DeployCanary": task.Handler(step.Deploy{Open: p.Open, Clock: p.Clock}.Run),
+		"AwaitReady":   task.Answering(task.Handler(step.AwaitReady{Open: p.Open, Clock: p.Clock}.Run), p.Answerer),
+		"ShiftWeight":  task.Handler(step.ShiftWeight{Open: p.Open, Clock: p.Clock}.Run),
+		"HealthCheck":  task.Answering(task.Handler(step.HealthCheck{Open: p.Open, Meter: p.Meter, Clock: p.Clock}.Run), p.Answerer),
+		"Hold":         task.Handler(step.Hold{Open: p.Open}.Run),
+		"Promote":      task.Handler(step.Promote{Open: p.Open, Clock: p.Clock}.Run),
+		"Rollback":     task.Handler(step.Rollback{Open: p.Open, Executions: p.Executions, Clock: p.Clock}.Run),
+	}
+}
+
+// Local starts a local engine with the state machine in it. What the ports leave open,
+// executions and answers, the engine itself provides; what the options leave open, the
+// functions and the rule on ended executions, is filled in. The caller closes it.
+func Local(o local.Options, p Ports) (*local.Engine, error) {
+	self := &itself{}
+	if p.Executions == nil {
+		p.Executions = self
+	}
+	if p.Answerer == nil {
+		p.Answerer = self
+	}
+	functions := Functions(p)
+	if o.LambdaEndpoint == "" {
+		o.Handlers = map[string]local.Handler{}
+		for _, state := range statemachine.Tasks {
+			o.Handlers[statemachine.Function(state)] = local.Handler(functions[state])
+		}
+	}
+	if o.OnEnd == nil {
+		o.OnEnd = func(ctx context.Context, change local.ExecutionStatusChange) error {
+			return goBack(ctx, functions["Rollback"], change)
+		}
+	}
+	e, err := local.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("start local engine: %w", err)
+	}
+	self.Engine = e
+	if err := install(e); err != nil {
+		_ = e.Close()
+		return nil, fmt.Errorf("install state machine: %w", err)
+	}
+	return e, nil
+}
+
+// goBack is the rule on FAILED, TIMED_OUT and ABORTED.
+func goBack(ctx context.Context, rollback task.Func, change local.ExecutionStatusChange) error {
+	event, err := json.Marshal(map[string]any{
+		"source": "aws.states", "detail-type": "Step Functions Execution Status Change", "detail": change,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = rollback(ctx, event)
+	return err
+}
+
+// install creates the state machine, or updates it to the definition of this build.
+func install(e *local.Engine) error {
+	in := local.MachineInput{Name: MachineName, Definition: statemachine.With(statemachine.Function)}
+	for _, m := range e.Machines() {
+		if m.Name == MachineName {
+			in.ARN = m.ARN
+			_, err := e.UpdateMachine(in)
+			return err
+		}
+	}
+	_, err := e.CreateMachine(in)
+	return err
+}
+
+// itself answers for the engine what AWS would answer.
+type itself struct{ *local.Engine }
+
+func (s *itself) Answer(_ context.Context, token string, output json.RawMessage) error {
+	return spent(s.SendTaskSuccess(token, string(output)))
+}
+
+// spent gives task.ErrAnswered for a token that is over.
+func spent(err error) error {
+	var f *local.Fault
+	if errors.As(err, &f) && f.Kind == local.TaskTimedOut {
+		return task.ErrAnswered
+	}
+	return err
+}
+
+func (s *itself) Ended(_ context.Context, execution string) (bool, error) {
+	d, err := s.Describe(execution)
+	var f *local.Fault
+	if errors.As(err, &f) {
+		return true, nil
+	}
+	return err == nil && d.Status != asl.Running, err
+}
+
+func (s *itself) Input(_ context.Context, execution string) (json.RawMessage, error) {
+	d, err := s.Describe(execution)
+	if err != nil {
+		return nil, err
+	}
+	return json.RawMessage(d.Input), nil
+}

@@ -1,0 +1,83 @@
+package step
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/spec"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+// Deploy applies the new version beside the old one and names it in the route
+// with weight 0.
+type Deploy struct {
+	Open  Opener
+	Clock clock.Clock
+}
+
+// Run does it.
+func (s Deploy) Run(ctx context.Context, ev Event) (Deployed, error) {
+	access, rec, err := holding(ctx, s.Open, ev.Document.Rollout)
+	if err != nil {
+		return Deployed{}, err
+	}
+	ro := *ev.Document.Rollout
+	doc, err := spec.Parse("deploy.json", ev.Input)
+	if err != nil {
+		return Deployed{}, fmt.Errorf("check deploy.json: %w: %w", fault.Invalid, err)
+	}
+	tmpl, err := doc.Template()
+	if err != nil {
+		return Deployed{}, fmt.Errorf("check template: %w: %w", fault.Invalid, err)
+	}
+	objects, err := tmpl.Render(values(doc, ro))
+	if err != nil {
+		return Deployed{}, fmt.Errorf("render template: %w: %w", fault.Invalid, err)
+	}
+	owner := workload.Ownership{
+		Service: ro.Service, Version: ro.Canary.Number, Execution: ro.Execution, Replicas: ro.Stable.Replicas,
+	}
+	if err := access.Cluster.Apply(ctx, objects, owner); err != nil {
+		return Deployed{}, fmt.Errorf("apply %s: %w", ro.Canary.Name, err)
+	}
+	if !ro.First() {
+		router, err := access.Router(ro.Router)
+		if err != nil {
+			return Deployed{}, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+		}
+		if err := router.Shift(ctx, ro.Route, ro.Split(0), rec.Fence(1)); err != nil {
+			return Deployed{}, fmt.Errorf("name %s in route %s: %w", ro.Canary.Name, ro.Route.Route, err)
+		}
+	}
+	tell(ctx, access, ro, "NewVersion", fmt.Sprintf("New version %s (%s) is starting; %s serves", ro.Canary.Name, ro.Canary.Image, serves(ro)))
+	return Deployed{Name: ro.Canary.Name, Replicas: ro.Stable.Replicas, At: s.Clock.Now()}, nil
+}
+
+func values(doc spec.Spec, ro Rollout) spec.Values {
+	v := spec.Values{
+		Namespace: ro.Service.Namespace, Service: ro.Service.Name,
+		Image: doc.Image, Version: ro.Canary.Number,
+	}
+	if ro.First() {
+		v.Routes = []spec.Route{{Name: ro.Canary.Name, Weight: 100}}
+		return v
+	}
+	v.Routes = []spec.Route{{Name: ro.Stable.Name, Weight: 100}, {Name: ro.Canary.Name, Weight: 0}}
+	return v
+}
+
+func serves(ro Rollout) string {
+	if ro.First() {
+		return "nothing"
+	}
+	return ro.Stable.Name
+}
+
+// tell writes an event. It is best effort: a rollout does not fail for want of one.
+func tell(ctx context.Context, access Access, ro Rollout, reason, message string) {
+	_ = access.Cluster.Tell(ctx, ro.Service, workload.Note{
+		On: ro.Canary.Deployment, Reason: reason, Message: message,
+	})
+}

@@ -1,0 +1,182 @@
+// Package step is the work behind each Task state of statemachine/rollout.asl.json,
+// one file a state. A step reads what is there, does what brings it nearer to its
+// goal, and says in plain fields what it saw, so that a second, a late or a doubled
+// run of it does no harm.
+package step
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/analysis"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+// An Event is what the state machine gives to a Task's function.
+type Event struct {
+	// Execution is the rollout's ARN: its name, and its right to the lock.
+	Execution string `json:"execution"`
+	// State is the Task state that calls.
+	State string `json:"state"`
+	// Started is when the execution began; only Prepare gets it.
+	Started time.Time `json:"started,omitzero"`
+	// Input is deploy.json; only Prepare and DeployCanary get it, so that the template does
+	// not travel through the states.
+	Input json.RawMessage `json:"input,omitempty"`
+	// Token answers the task early, where the state waits for one.
+	Token string `json:"token,omitempty"`
+	// Document is the state's input.
+	Document Document `json:"document,omitzero"`
+}
+
+// A Document travels through the states: one key for each step's last word.
+type Document struct {
+	Rollout *Rollout `json:"rollout,omitempty"`
+	Ready   *Ready   `json:"ready,omitempty"`
+	Shift   *Shift   `json:"shift,omitempty"`
+	Watch   *Watch   `json:"watch,omitempty"`
+	// Asked is a person's request, as it came out of a token.
+	Asked *Asked `json:"asked,omitempty"`
+	// Error is what a Catch caught before Rollback.
+	Error *Failure `json:"error,omitempty"`
+}
+
+// A Rollout is what Prepare decided. It does not change.
+type Rollout struct {
+	Execution string           `json:"execution"`
+	Started   time.Time        `json:"started"`
+	Cluster   string           `json:"cluster"`
+	Service   workload.Service `json:"service"`
+	// Epoch is the lock's count of acquisitions: this rollout's rank among the writers.
+	Epoch int64 `json:"epoch"`
+	// Stable is the version that serves now; zero on a first deployment.
+	Stable workload.Version `json:"stable,omitzero"`
+	Canary workload.Version `json:"canary"`
+	Router string           `json:"router"`
+	Route  traffic.Target   `json:"route"`
+	Plan   rollout.Plan     `json:"plan"`
+	Policy analysis.Policy  `json:"policy"`
+	// Metrics says where to ask, as deploy.json does; it names secrets and holds none.
+	// Empty where Kubernetes alone judges.
+	Metrics json.RawMessage `json:"metrics,omitempty"`
+	// Interval is the length of a look; zero leaves it to the source.
+	Interval  rollout.Duration `json:"interval,omitempty"`
+	Deadlines Deadlines        `json:"deadlines"`
+	// KubernetesOnly tells that nothing but Kubernetes can judge: a first deployment of a
+	// service without metrics, or strategy replace.
+	KubernetesOnly bool `json:"kubernetes_only,omitempty"`
+	// Replaces is a back end that the route names and that leads nowhere.
+	Replaces string `json:"replaces,omitempty"`
+	// Drain is how long the loser keeps serving its last requests before it is removed.
+	Drain rollout.Duration `json:"drain"`
+}
+
+// First tells whether there is no stable version yet.
+func (r Rollout) First() bool { return r.Stable.Name == "" }
+
+// Split is the split with the canary at w.
+func (r Rollout) Split(w rollout.Weight) traffic.Split {
+	return traffic.Split{Stable: r.Stable.Name, Canary: r.Canary.Name, Weight: w}
+}
+
+// Deadlines bound what the outside may take.
+type Deadlines struct {
+	// Ready is for the new version to become ready, Observed for a written weight to
+	// come into force, Whole for the rollout.
+	Ready    rollout.Duration `json:"ready"`
+	Observed rollout.Duration `json:"observed"`
+	Whole    rollout.Duration `json:"whole"`
+}
+
+// A Deployed is what DeployCanary wrote.
+type Deployed struct {
+	Name     string    `json:"name"`
+	Replicas int       `json:"replicas"`
+	At       time.Time `json:"at"`
+}
+
+// A Ready is what AwaitReady saw.
+type Ready struct {
+	// Action is ready, wait or fail.
+	Action string          `json:"action"`
+	Reason string          `json:"reason"`
+	Since  time.Time       `json:"since"`
+	Status workload.Status `json:"status"`
+}
+
+// A Shift is what ShiftWeight wrote and saw.
+type Shift struct {
+	Step   int            `json:"step"`
+	Weight rollout.Weight `json:"weight"`
+	// Observed tells that the weight is in force, Since when that was seen.
+	Observed bool      `json:"observed"`
+	Since    time.Time `json:"since"`
+	// Deadline is when an unobserved weight is given up.
+	Deadline time.Time `json:"deadline"`
+	Reason   string    `json:"reason"`
+}
+
+// A Watch is what HealthCheck saw and decided.
+type Watch struct {
+	Action rollout.Action `json:"action"`
+	// Step is the step to be in next.
+	Step   int    `json:"step"`
+	Reason string `json:"reason"`
+	// At is when it was decided, WaitSeconds how long Hold may wait.
+	At          time.Time          `json:"at"`
+	WaitSeconds int                `json:"wait_seconds"`
+	Judgement   analysis.Judgement `json:"judgement"`
+	Status      workload.Status    `json:"status"`
+	// Intervals are the measurements of this look, for the report.
+	Intervals []analysis.Interval `json:"intervals,omitempty"`
+	// Trouble is what the metrics source said instead of an answer.
+	Trouble string `json:"trouble,omitempty"`
+
+	// What the next look goes on with.
+	Of       int            `json:"of"`
+	State    analysis.State `json:"state"`
+	Paused   time.Time      `json:"paused,omitzero"`
+	Approved bool           `json:"approved,omitempty"`
+	Promote  bool           `json:"promote,omitempty"`
+	Heard    string         `json:"heard,omitempty"`
+	// Looks counts the answers at this step that ended in a wait.
+	Looks int `json:"looks,omitempty"`
+}
+
+// An Asked is an answer to a token that is not the watcher's own.
+type Asked struct {
+	Error string `json:"Error"`
+	Cause string `json:"Cause"`
+	ID    string `json:"id,omitempty"`
+}
+
+// A Request is what a person asks for: the cause of an Asked.
+type Request struct {
+	// ID tells two requests apart, so that one is not heard twice.
+	ID     string       `json:"id,omitempty"`
+	Wish   rollout.Wish `json:"request"`
+	Reason string       `json:"reason,omitempty"`
+}
+
+// A Failure is an error as a Catch writes it.
+type Failure struct {
+	Error string `json:"Error"`
+	Cause string `json:"Cause"`
+}
+
+// Outcomes of a rollout: the names of the state machine's ends.
+const (
+	OutcomePromoted      = "Promoted"
+	OutcomeRolledBack    = "RolledBack"
+	OutcomeNeedsOperator = "NeedsOperator"
+	OutcomeRefused       = "Refused"
+)
+
+// An End is how a rollout ended.
+type End struct {
+	Outcome string    `json:"outcome"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+}

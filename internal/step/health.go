@@ -1,0 +1,303 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/analysis"
+	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/metric"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+const (
+	// watchFor is the longest remaining time that is watched from beginning to end; what is
+	// longer waits on the token and is looked at now and then. See docs/adr.
+	watchFor = 30 * time.Minute
+	// looks is into how many parts such a long time is cut: it bounds the history.
+	looks = 400
+	// shortestWait between two looks of a long time.
+	shortestWait = time.Minute
+	// mostIntervals of one answer, so that it stays far below the state machine's 256 KiB.
+	mostIntervals = 600
+)
+
+// HealthCheck watches one step until there is something to decide.
+type HealthCheck struct {
+	Open  Opener
+	Meter MeterOpener
+	Clock clock.Clock
+}
+
+// Run watches for at most one slice. It writes nothing: a second watcher does no harm.
+func (s HealthCheck) Run(ctx context.Context, ev Event) (Watch, error) {
+	access, _, err := holding(ctx, s.Open, ev.Document.Rollout)
+	if err != nil {
+		return Watch{}, err
+	}
+	if ev.Document.Shift == nil {
+		return Watch{}, fmt.Errorf("read document: %w: shift is missing", fault.Invalid)
+	}
+	w := watcher{HealthCheck: s, ro: *ev.Document.Rollout, shift: *ev.Document.Shift, access: access}
+	w.out = resume(w.ro, w.shift, ev.Document.Watch)
+	if err := w.hear(ev.Document.Asked); err != nil {
+		return Watch{}, err
+	}
+	if w.meter, err = s.meter(ctx, w.ro); err != nil {
+		return Watch{}, err
+	}
+	return w.watch(ctx)
+}
+
+// meter opens the metrics source; none where Kubernetes alone judges.
+func (s HealthCheck) meter(ctx context.Context, ro Rollout) (metric.Meter, error) {
+	if ro.KubernetesOnly {
+		return nil, nil
+	}
+	m, err := s.Meter(ctx, ro.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("open metrics source: %w", err)
+	}
+	return m, nil
+}
+
+// resume is the state of the last look, or that of a step that was just begun.
+func resume(ro Rollout, shift Shift, last *Watch) Watch {
+	if last == nil {
+		out := Watch{Of: shift.Step}
+		if shift.Weight == 100 {
+			out.State = out.State.Bake()
+		}
+		return out
+	}
+	out := Watch{Of: shift.Step, State: last.State, Promote: last.Promote, Heard: last.Heard}
+	switch {
+	case last.Of == shift.Step:
+		out.Paused, out.Approved, out.Looks = last.Paused, last.Approved, last.Looks
+		out.Judgement, out.Status = last.Judgement, last.Status
+	case shift.Weight == 100:
+		out.State = out.State.Bake()
+	default:
+		out.State = out.State.NextStep()
+	}
+	return out
+}
+
+// A watcher is one run of HealthCheck.
+type watcher struct {
+	HealthCheck
+	ro       Rollout
+	shift    Shift
+	access   Access
+	meter    metric.Meter
+	follower workload.Follower
+	out      Watch
+	served   bool // the canary had a ready pod at this weight
+}
+
+// hear takes up a person's request, once.
+func (w *watcher) hear(asked *Asked) error {
+	if asked == nil {
+		return nil
+	}
+	var r Request
+	if err := json.Unmarshal([]byte(asked.Cause), &r); err != nil {
+		return nil // not a request of ours: there is nothing to obey
+	}
+	id := r.ID + asked.ID
+	if id == w.out.Heard {
+		return nil
+	}
+	w.out.Heard = id
+	now := w.Clock.Now()
+	switch r.Wish {
+	case rollout.WishPause:
+		w.out.Paused, w.out.Looks = now, 0
+	case rollout.WishResume:
+		w.out.Paused, w.out.Approved = time.Time{}, true
+	case rollout.WishPromote:
+		w.out.Paused, w.out.Approved, w.out.Promote = time.Time{}, true, true
+	}
+	return nil
+}
+
+// watch looks until there is something to decide, or the slice is over.
+func (w *watcher) watch(ctx context.Context) (Watch, error) {
+	f, err := w.access.Cluster.Follow(ctx, w.ro.Service, w.ro.Canary)
+	if err != nil {
+		return Watch{}, fmt.Errorf("follow %s: %w", w.ro.Canary.Name, err)
+	}
+	defer f.Close()
+	w.follower = f
+	w.served = w.shift.Weight > 0
+	end := w.Clock.Now().Add(slice)
+	pause := time.Duration(0)
+	for {
+		if w.out.Status, err = f.Next(ctx, pause); err != nil {
+			return Watch{}, fmt.Errorf("follow %s: %w", w.ro.Canary.Name, err)
+		}
+		if err := w.measure(ctx); err != nil {
+			return Watch{}, err
+		}
+		d := w.decide()
+		now := w.Clock.Now()
+		if d.Action != rollout.Watch || !now.Before(end) || len(w.out.Intervals) >= mostIntervals {
+			return w.answer(d), nil
+		}
+		pause = max(time.Millisecond, min(d.After, end.Sub(now), w.untilNext(now)))
+	}
+}
+
+// answer is the decision with all that led to it.
+func (w *watcher) answer(d rollout.Decision) Watch {
+	out := w.out
+	out.Action, out.Step, out.Reason, out.At = d.Action, d.Step, d.Reason, w.Clock.Now()
+	if d.Action == rollout.Watch && d.After > watchFor {
+		out.Action = rollout.Wait
+	}
+	if out.Action == rollout.Wait {
+		out.Looks++
+		out.WaitSeconds = int(min(d.After, max(shortestWait, d.After/looks)).Seconds()) + 1
+	}
+	return out
+}
+
+// decide asks the rules.
+func (w *watcher) decide() rollout.Decision {
+	now := w.Clock.Now()
+	j := w.out.Judgement
+	l := rollout.Look{
+		Verdict: j.Verdict, Hold: j.Hold, Enough: j.Enough, Exhausted: j.Exhausted, Reason: w.why(j),
+		Broken: w.broken(), Elapsed: now.Sub(w.shift.Since), Approved: w.out.Approved,
+		Promote: w.out.Promote, First: w.ro.First(),
+	}
+	if w.ro.KubernetesOnly {
+		l.Verdict, l.Enough = analysis.Healthy, true
+	}
+	if !w.out.Paused.IsZero() {
+		l.Paused = max(1, now.Sub(w.out.Paused))
+	}
+	if whole := time.Duration(w.ro.Deadlines.Whole); whole > 0 && now.Sub(w.ro.Started) > whole {
+		return rollout.Decision{Action: rollout.RollBack, Step: w.shift.Step,
+			Reason: fmt.Sprintf("the rollout is older than its deadline of %v", whole)}
+	}
+	return w.ro.Plan.Next(w.shift.Step, l)
+}
+
+// why is the judge's sentence, or what kept it from judging.
+func (w *watcher) why(j analysis.Judgement) string {
+	switch {
+	case w.ro.KubernetesOnly:
+		return fmt.Sprintf("%d of %d pods ready; nothing else can judge this service", w.out.Status.Ready, w.out.Status.Desired)
+	case w.out.Trouble != "" && j.Verdict == analysis.Inconclusive:
+		return "the metrics source does not answer: " + w.out.Trouble
+	case j.Reason == "":
+		return "nothing measured yet"
+	}
+	return j.Reason
+}
+
+// broken tells why the canary cannot serve the requests that it gets.
+func (w *watcher) broken() string {
+	st := w.out.Status
+	switch {
+	case st.Fatal:
+		return w.ro.Canary.Name + ": " + st.Problem
+	case w.served && st.Desired > 0 && st.Ready == 0:
+		text := fmt.Sprintf("%s has no ready pod at %d %%", w.ro.Canary.Name, w.shift.Weight)
+		if st.Problem != "" {
+			text += ": " + st.Problem
+		}
+		return text
+	}
+	return ""
+}
+
+// measure reads the intervals that have closed since the last look.
+func (w *watcher) measure(ctx context.Context) error {
+	if w.meter == nil {
+		return nil
+	}
+	window, ok := w.window(w.Clock.Now())
+	if !ok {
+		return nil
+	}
+	intervals, err := w.meter.Intervals(ctx, w.subject(), window)
+	if errors.Is(err, fault.Invalid) {
+		return fmt.Errorf("measure %s: %w", w.ro.Canary.Name, err)
+	}
+	if err != nil { // a source's trouble is not the canary's: it makes the look inconclusive
+		w.out.Trouble = err.Error()
+		w.out.Judgement.Verdict = analysis.Inconclusive
+		return nil
+	}
+	w.out.Trouble = ""
+	for i := range intervals {
+		intervals[i].Weight = int(w.shift.Weight)
+	}
+	w.out.State, w.out.Judgement = w.ro.Policy.Look(w.out.State, intervals)
+	w.out.Intervals = append(w.out.Intervals, intervals...)
+	return nil
+}
+
+// every is the length of an interval: the source's own pace, or what deploy.json
+// asks for, and longer in a long step, so that an answer stays small.
+func (w *watcher) every() time.Duration {
+	every := max(w.meter.Pace().Every, time.Duration(w.ro.Interval))
+	for time.Duration(w.ro.Plan.Steps[w.shift.Step].Hold) > 4*mostIntervals*every {
+		every *= 2
+	}
+	return every
+}
+
+// window is the closed time not yet judged: from the observed shift to now
+// minus the source's lag.
+func (w *watcher) window(now time.Time) (metric.Window, bool) {
+	every := w.every()
+	from := w.shift.Since
+	if w.out.State.Until.After(from) {
+		from = w.out.State.Until
+	}
+	n := now.Add(-w.meter.Pace().Lag).Sub(from) / every
+	if n < 1 {
+		return metric.Window{}, false
+	}
+	n = min(n, mostIntervals)
+	return metric.Window{From: from, To: from.Add(n * every), Every: every, Bounds: w.bounds()}, true
+}
+
+// untilNext is the time until another interval is closed and readable.
+func (w *watcher) untilNext(now time.Time) time.Duration {
+	if w.meter == nil {
+		return slice
+	}
+	from := w.shift.Since
+	if w.out.State.Until.After(from) {
+		from = w.out.State.Until
+	}
+	next := from.Add(w.every() + w.meter.Pace().Lag).Sub(now)
+	if w.out.Trouble != "" {
+		next = max(next, w.every())
+	}
+	return max(next, 10*time.Millisecond)
+}
+
+func (w *watcher) bounds() []float64 {
+	var out []float64
+	for _, b := range w.ro.Policy.Comparison.LatencyBounds {
+		out = append(out, b.Seconds())
+	}
+	return out
+}
+
+func (w *watcher) subject() metric.Subject {
+	return metric.Subject{
+		Cluster: w.ro.Cluster, Namespace: w.ro.Service.Namespace, Service: w.ro.Service.Name,
+		Route: w.ro.Route.Route, Canary: w.ro.Canary.Name, Stable: w.ro.Stable.Name,
+	}
+}

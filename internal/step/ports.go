@@ -1,0 +1,56 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/metric"
+	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+// An Access is one cluster, opened.
+type Access struct {
+	Cluster workload.Cluster
+	Records record.Store
+	// Router opens a router by its name in deploy.json.
+	Router func(kind string) (traffic.Router, error)
+}
+
+// An Opener opens the cluster of that name.
+type Opener func(ctx context.Context, cluster string) (Access, error)
+
+// A MeterOpener opens the metrics source that deploy.json describes.
+type MeterOpener func(ctx context.Context, config json.RawMessage) (metric.Meter, error)
+
+// Executions tells of other rollouts, by their ARN.
+type Executions interface {
+	// Ended tells whether the execution is over, or unknown.
+	Ended(ctx context.Context, execution string) (bool, error)
+	// Input gives the execution's input, which is its deploy.json.
+	Input(ctx context.Context, execution string) (json.RawMessage, error)
+}
+
+// holding opens the cluster and the service's record, and makes sure that the lock is still
+// the execution's. A rollout whose time is over is turned away here.
+func holding(ctx context.Context, open Opener, ro *Rollout) (Access, record.Record, error) {
+	if ro == nil {
+		return Access{}, record.Record{}, fmt.Errorf("read document: %w: rollout is missing", fault.Invalid)
+	}
+	access, err := open(ctx, ro.Cluster)
+	if err != nil {
+		return Access{}, record.Record{}, fmt.Errorf("open cluster %q: %w", ro.Cluster, err)
+	}
+	rec, err := access.Records.Read(ctx, ro.Service)
+	if err != nil {
+		return Access{}, record.Record{}, fmt.Errorf("read record of %s: %w", ro.Service.Name, err)
+	}
+	if rec.Holder != ro.Execution || rec.Epoch != ro.Epoch {
+		return Access{}, record.Record{}, fmt.Errorf("check lock of %s: %w: held by %q, epoch %d",
+			ro.Service.Name, fault.Fenced, rec.Holder, rec.Epoch)
+	}
+	return access, rec, nil
+}

@@ -1,0 +1,252 @@
+package step
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/spec"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+// Prepare checks deploy.json, reads what is there, takes the lock and decides the whole rollout.
+// Before the lock is taken nothing is changed, and taking it is one conditional write, so
+// that what was read is still true when it succeeds.
+type Prepare struct {
+	Open       Opener
+	Executions Executions
+	Clock      clock.Clock
+}
+
+// Run does it. Errors: fault.Invalid and fault.Refused mean that nothing was changed.
+func (s Prepare) Run(ctx context.Context, ev Event) (Rollout, error) {
+	doc, err := spec.Parse("deploy.json", ev.Input)
+	if err != nil {
+		return Rollout{}, fmt.Errorf("check deploy.json: %w: %w", fault.Invalid, err)
+	}
+	ro, tmpl, err := decide(doc)
+	if err != nil {
+		return Rollout{}, fmt.Errorf("check deploy.json: %w: %w", fault.Invalid, err)
+	}
+	ro.Execution, ro.Started = ev.Execution, ev.Started
+	access, err := s.Open(ctx, ro.Cluster)
+	if err != nil {
+		return Rollout{}, fmt.Errorf("open cluster %q: %w", ro.Cluster, err)
+	}
+	for range 3 {
+		var got Rollout
+		if got, err = s.begin(ctx, access, doc, tmpl, ro); !errors.Is(err, fault.Conflict) {
+			return got, err
+		}
+	}
+	return Rollout{}, err
+}
+
+// decide takes from deploy.json what does not depend on the cluster.
+func decide(doc spec.Spec) (Rollout, spec.Template, error) {
+	plan, err := doc.Plan()
+	if err != nil {
+		return Rollout{}, spec.Template{}, err
+	}
+	tmpl, err := doc.Template()
+	if err != nil {
+		return Rollout{}, spec.Template{}, err
+	}
+	kind, route := routing(doc, tmpl)
+	metrics, err := json.Marshal(doc.Metrics)
+	if err != nil {
+		return Rollout{}, spec.Template{}, fmt.Errorf("metrics: %w", err)
+	}
+	return Rollout{
+		Cluster: doc.Cluster,
+		Service: workload.Service{Namespace: doc.Namespace, Name: doc.Service},
+		Router:  kind,
+		Route:   traffic.Target{Namespace: doc.Namespace, Route: route},
+		Plan:    plan,
+		Policy:  doc.Policy(),
+		Metrics: metrics,
+		Deadlines: Deadlines{
+			Ready:    doc.Deadlines.Ready,
+			Observed: doc.Deadlines.Observed,
+			Whole:    doc.Deadlines.Rollout,
+		},
+		Interval: doc.Analysis.Interval,
+		Drain:    doc.Drain,
+		// Strategy replace is for what nothing can judge: readiness alone decides.
+		KubernetesOnly: doc.Strategy == spec.Replace,
+	}, tmpl, nil
+}
+
+// routing is the router that deploy.json names, or the one whose route the template holds.
+func routing(doc spec.Spec, tmpl spec.Template) (kind, route string) {
+	kind, route = tmpl.Router()
+	if doc.Router.Kind != "" {
+		kind = doc.Router.Kind
+	}
+	if doc.Router.Route != "" {
+		route = doc.Router.Route
+	}
+	return cmp.Or(kind, "gateway-api"), cmp.Or(route, doc.Service)
+}
+
+// begin reads the cluster and takes the lock. A conflict means that somebody
+// wrote the record meanwhile: everything is read again.
+func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl spec.Template, ro Rollout) (Rollout, error) {
+	rec, err := access.Records.Read(ctx, ro.Service)
+	if err != nil {
+		return Rollout{}, fmt.Errorf("read record of %s: %w", ro.Service.Name, err)
+	}
+	if rec, err = s.free(ctx, access, ro, rec); err != nil {
+		return Rollout{}, err
+	}
+	ro.Stable, ro.Replaces, err = s.stable(ctx, access, ro, rec)
+	if err != nil {
+		return Rollout{}, err
+	}
+	if err := s.suits(doc, tmpl, ro); err != nil {
+		return Rollout{}, err
+	}
+	if ro.First() {
+		ro.Plan.Steps = ro.Plan.Steps[len(ro.Plan.Steps)-1:]
+	}
+	rec, err = s.take(ctx, access, ro, rec, doc.Image)
+	if err != nil {
+		return Rollout{}, err
+	}
+	ro.Epoch, ro.Canary = rec.Epoch, rec.Canary
+	return ro, nil
+}
+
+// free makes sure that the lock may be taken. A lock whose owner has ended is taken over only
+// after the way back was gone for that owner.
+func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record.Record) (record.Record, error) {
+	who := ro.Service.Namespace + "/" + ro.Service.Name
+	if now := s.Clock.Now(); rec.Freeze.Until.After(now) {
+		return rec, fmt.Errorf("start rollout of %s: %w: frozen until %s: %s",
+			who, fault.Refused, rec.Freeze.Until.Format(time.RFC3339), rec.Freeze.Reason)
+	}
+	if rec.Holder == "" || rec.Holder == ro.Execution {
+		if rec.Last.Execution == ro.Execution && rec.Holder == "" {
+			return rec, fmt.Errorf("start rollout of %s: %w: this execution has ended already (%s)",
+				who, fault.Refused, rec.Last.Outcome)
+		}
+		return rec, nil
+	}
+	ended, err := s.Executions.Ended(ctx, rec.Holder)
+	if err != nil {
+		return rec, fmt.Errorf("look up the lock's owner %s: %w", rec.Holder, err)
+	}
+	if !ended {
+		return rec, fmt.Errorf("start rollout of %s: %w: %s is running since %s",
+			who, fault.Refused, rec.Holder, rec.Acquired.Format(time.RFC3339))
+	}
+	recover := Rollback{Open: s.Open, Executions: s.Executions, Clock: s.Clock}
+	if _, err := recover.settle(ctx, access, ro.Service, rec, "its owner ended without giving the lock back"); err != nil {
+		return rec, fmt.Errorf("recover from %s: %w", rec.Holder, err)
+	}
+	return access.Records.Read(ctx, ro.Service)
+}
+
+// stable finds out which version serves now: the route says so, not the record. Dead is a back
+// end that the route names and that leads nowhere.
+func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec record.Record) (v workload.Version, dead string, err error) {
+	if rec.Holder == ro.Execution && rec.Canary.Name != "" {
+		return rec.Stable, "", nil // a repeated run of this very step: the answer was recorded
+	}
+	router, err := access.Router(ro.Router)
+	if err != nil {
+		return v, "", fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+	}
+	state, err := router.Read(ctx, ro.Route)
+	if errors.Is(err, fault.NotFound) {
+		return v, "", nil
+	}
+	if err != nil {
+		return v, "", fmt.Errorf("read route %s: %w", ro.Route.Route, err)
+	}
+	name, err := serving(ro, state)
+	if name == "" || err != nil {
+		return v, "", err
+	}
+	return s.behind(ctx, access, ro, name)
+}
+
+// serving is the one back end that has all of the weight; empty where none has any.
+func serving(ro Rollout, state traffic.State) (string, error) {
+	var names []string
+	for name, w := range state.Weights {
+		if w > 0 {
+			names = append(names, name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "", nil
+	case 1:
+		return names[0], nil
+	}
+	return "", fmt.Errorf("read route %s: %w: it splits requests between %d versions outside of any rollout: %v; give all to one of them first",
+		ro.Route.Route, fault.Refused, len(names), state.Weights)
+}
+
+// behind finds the version that a back end leads to: ours, or one to adopt.
+func (s Prepare) behind(ctx context.Context, access Access, ro Rollout, name string) (v workload.Version, dead string, err error) {
+	versions, err := access.Cluster.Versions(ctx, ro.Service)
+	if err != nil {
+		return v, "", fmt.Errorf("list versions of %s: %w", ro.Service.Name, err)
+	}
+	for _, v := range versions {
+		if v.Name == name {
+			return v, "", nil
+		}
+	}
+	v, err = access.Cluster.Adopt(ctx, ro.Service, name)
+	if errors.Is(err, fault.NotFound) {
+		return workload.Version{}, name, nil // the route leads nowhere: nothing serves
+	}
+	if err != nil {
+		return v, "", fmt.Errorf("adopt %s: %w", name, err)
+	}
+	return v, "", nil
+}
+
+// suits refuses what could only be promoted on silence.
+func (s Prepare) suits(doc spec.Spec, tmpl spec.Template, ro Rollout) error {
+	if ro.First() {
+		return nil
+	}
+	if err := doc.Judgeable(tmpl); err != nil {
+		return fmt.Errorf("plan rollout of %s: %w: %w", ro.Service.Name, fault.Refused, err)
+	}
+	return nil
+}
+
+// take writes the lock, with the next version number and what serves now.
+func (s Prepare) take(ctx context.Context, access Access, ro Rollout, rec record.Record, image string) (record.Record, error) {
+	if rec.Holder == ro.Execution {
+		return rec, nil
+	}
+	rec.Holder = ro.Execution
+	rec.Epoch++
+	rec.Number = max(rec.Number, ro.Stable.Number) + 1
+	rec.Acquired = s.Clock.Now().UTC().Truncate(time.Microsecond)
+	rec.Stable = ro.Stable
+	name := fmt.Sprintf("%s-%d", ro.Service.Name, rec.Number)
+	rec.Canary = workload.Version{
+		Name: name, Number: rec.Number, Deployment: name, Image: image, Ours: true, Rollout: ro.Execution,
+	}
+	rec.Phase = record.Rolling
+	rec.Router, rec.Route = ro.Router, ro.Route.Route
+	rec, err := access.Records.Write(ctx, ro.Service, rec)
+	if err != nil {
+		return rec, fmt.Errorf("take the lock of %s: %w", ro.Service.Name, err)
+	}
+	return rec, nil
+}

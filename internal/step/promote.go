@@ -1,0 +1,124 @@
+package step
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+// Promote makes the canary the stable version: recorded first, the old one
+// drained and removed after, the lock given back last.
+type Promote struct {
+	Open  Opener
+	Clock clock.Clock
+}
+
+// Run does it. A repeated run goes on where the first one was stopped.
+func (s Promote) Run(ctx context.Context, ev Event) (End, error) {
+	if ev.Document.Rollout == nil {
+		return End{}, fmt.Errorf("read document: %w: rollout is missing", fault.Invalid)
+	}
+	ro := *ev.Document.Rollout
+	if end, done, err := ended(ctx, s.Open, ro.Cluster, ro.Service, ro.Execution); done || err != nil {
+		return end, err
+	}
+	access, rec, err := holding(ctx, s.Open, &ro)
+	if err != nil {
+		return End{}, err
+	}
+	reason := ro.Canary.Name + " is the stable version"
+	if w := ev.Document.Watch; w != nil && w.Reason != "" {
+		reason += ": " + w.Reason
+	}
+	if rec.Phase != record.Promoted {
+		rec.Phase = record.Promoted
+		if rec, err = access.Records.Write(ctx, ro.Service, rec); err != nil {
+			return End{}, fmt.Errorf("record %s as stable: %w", ro.Canary.Name, err)
+		}
+	}
+	return finish{Clock: s.Clock, access: access, service: ro.Service, drain: time.Duration(ro.Drain)}.promote(ctx, rec, reason)
+}
+
+// ended tells whether the execution has given its lock back already, and how it ended.
+func ended(ctx context.Context, open Opener, cluster string, svc workload.Service, execution string) (End, bool, error) {
+	access, err := open(ctx, cluster)
+	if err != nil {
+		return End{}, false, fmt.Errorf("open cluster %q: %w", cluster, err)
+	}
+	rec, err := access.Records.Read(ctx, svc)
+	if err != nil {
+		return End{}, false, fmt.Errorf("read record of %s: %w", svc.Name, err)
+	}
+	if rec.Holder != execution && rec.Last.Execution == execution {
+		return End{Outcome: rec.Last.Outcome, Reason: rec.Last.Reason, At: rec.Last.At}, true, nil
+	}
+	return End{}, false, nil
+}
+
+// A finish brings a rollout to its end, from the record alone.
+type finish struct {
+	clock.Clock
+	access  Access
+	service workload.Service
+	drain   time.Duration
+}
+
+// promote gives everything to the recorded canary and removes the old version.
+func (f finish) promote(ctx context.Context, rec record.Record, reason string) (End, error) {
+	old, now := rec.Stable, rec.Canary
+	router, err := f.router(rec)
+	if err != nil {
+		return End{}, err
+	}
+	if err := f.Sleep(ctx, f.drain); err != nil {
+		return End{}, fmt.Errorf("drain %s: %w: %w", old.Name, fault.Transient, err)
+	}
+	if err := router.Settle(ctx, f.route(rec), now.Name, old.Name, rec.Fence(lastOf(rec))); err != nil {
+		return End{}, fmt.Errorf("settle route %s on %s: %w", rec.Route, now.Name, err)
+	}
+	if old.Name != "" && old.Ours {
+		if err := f.access.Cluster.Remove(ctx, f.service, old); err != nil {
+			return End{}, fmt.Errorf("remove %s: %w", old.Name, err)
+		}
+	} else if old.Name != "" {
+		reason += "; " + old.Deployment + " is not ours and was left in place"
+	}
+	return f.release(ctx, rec, now, OutcomePromoted, reason)
+}
+
+// release gives the lock back and writes down how it ended.
+func (f finish) release(ctx context.Context, rec record.Record, stable workload.Version, outcome, reason string) (End, error) {
+	end := End{Outcome: outcome, Reason: reason, At: f.Now().UTC().Truncate(time.Microsecond)}
+	on := rec.Canary.Deployment
+	if outcome == OutcomeRolledBack {
+		on = rec.Stable.Deployment
+	}
+	rec.Last = record.End{Execution: rec.Holder, Outcome: outcome, Reason: reason, At: end.At}
+	rec.Holder, rec.Acquired, rec.Phase = "", time.Time{}, ""
+	rec.Stable, rec.Canary = stable, workload.Version{}
+	if _, err := f.access.Records.Write(ctx, f.service, rec); err != nil {
+		return End{}, fmt.Errorf("give back the lock of %s: %w", f.service.Name, err)
+	}
+	_ = f.access.Cluster.Tell(ctx, f.service, workload.Note{
+		On: on, Reason: outcome, Message: reason, Warning: outcome != OutcomePromoted,
+	})
+	return end, nil
+}
+
+func (f finish) router(rec record.Record) (traffic.Router, error) {
+	r, err := f.access.Router(rec.Router)
+	if err != nil {
+		return nil, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+	}
+	return r, nil
+}
+
+func (f finish) route(rec record.Record) traffic.Target {
+	return traffic.Target{Namespace: f.service.Namespace, Route: rec.Route}
+}

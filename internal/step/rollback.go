@@ -1,0 +1,234 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/spec"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+// settleFor is how long the way back waits for its weight to come into force
+// before it tries again.
+const settleFor = time.Minute
+
+// defaultDrain is used where nothing but the record is left of a rollout.
+const defaultDrain = 10 * time.Second
+
+// lastOf is the sequence number of an end: after it nothing of the same rollout may
+// write. The promotion's is one above the way back's, which must not undo it.
+func lastOf(rec record.Record) int64 {
+	if rec.Phase == record.Promoted {
+		return rollout.Last + 1
+	}
+	return rollout.Last
+}
+
+// Rollback brings users to one ready version, from wherever a rollout is. It is a Task of the
+// state machine, the target of the rule on executions that end without it, and the
+// recovery that a later rollout runs for a dead owner.
+type Rollback struct {
+	Open       Opener
+	Executions Executions
+	Clock      clock.Clock
+}
+
+// Run is the Task.
+func (s Rollback) Run(ctx context.Context, ev Event) (End, error) {
+	cluster, service, err := s.whose(ctx, ev)
+	if err != nil {
+		return End{}, err
+	}
+	access, err := s.Open(ctx, cluster)
+	if err != nil {
+		return End{}, fmt.Errorf("open cluster %q: %w", cluster, err)
+	}
+	rec, err := access.Records.Read(ctx, service)
+	if err != nil {
+		return End{}, fmt.Errorf("read record of %s: %w", service.Name, err)
+	}
+	if rec.Holder != ev.Execution {
+		if rec.Last.Execution == ev.Execution {
+			return End{Outcome: rec.Last.Outcome, Reason: rec.Last.Reason, At: rec.Last.At}, nil
+		}
+		return End{Outcome: OutcomeRolledBack, Reason: "nothing was changed: " + cause(ev.Document), At: s.Clock.Now()}, nil
+	}
+	drain := defaultDrain
+	if ev.Document.Rollout != nil {
+		drain = time.Duration(ev.Document.Rollout.Drain)
+	}
+	return s.settleWithin(ctx, access, service, rec, cause(ev.Document), drain)
+}
+
+// whose finds the rollout's cluster and service: in the document, or, where the execution
+// died before it had one, in its input.
+func (s Rollback) whose(ctx context.Context, ev Event) (string, workload.Service, error) {
+	if ro := ev.Document.Rollout; ro != nil {
+		return ro.Cluster, ro.Service, nil
+	}
+	input := ev.Input
+	if len(input) == 0 {
+		var err error
+		if input, err = s.Executions.Input(ctx, ev.Execution); err != nil {
+			return "", workload.Service{}, fmt.Errorf("read input of %s: %w", ev.Execution, err)
+		}
+	}
+	doc, err := spec.Parse("deploy.json", input)
+	if err != nil {
+		return "", workload.Service{}, fmt.Errorf("check deploy.json: %w: %w", fault.Invalid, err)
+	}
+	return doc.Cluster, workload.Service{Namespace: doc.Namespace, Name: doc.Service}, nil
+}
+
+// cause is why the rollout goes back, in one sentence.
+func cause(doc Document) string {
+	switch {
+	case doc.Error != nil && doc.Error.Error == string(fault.Aborted):
+		if doc.Error.Cause == "" {
+			return "aborted"
+		}
+		return "aborted: " + doc.Error.Cause
+	case doc.Error != nil:
+		return doc.Error.Error + ": " + message(doc.Error.Cause)
+	case doc.Watch != nil && doc.Watch.Action == rollout.RollBack:
+		return doc.Watch.Reason
+	case doc.Ready != nil && doc.Ready.Action == "fail":
+		return doc.Ready.Reason
+	}
+	return "the execution ended before its end"
+}
+
+// message takes the words out of a function's error, which arrives as JSON.
+func message(cause string) string {
+	var e struct {
+		Message string `json:"errorMessage"`
+	}
+	if json.Unmarshal([]byte(cause), &e) == nil && e.Message != "" {
+		return e.Message
+	}
+	return cause
+}
+
+// settle ends the rollout that the record speaks of.
+func (s Rollback) settle(ctx context.Context, access Access, svc workload.Service, rec record.Record, reason string) (End, error) {
+	return s.settleWithin(ctx, access, svc, rec, reason, defaultDrain)
+}
+
+func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.Service, rec record.Record, reason string, drain time.Duration) (End, error) {
+	f := finish{Clock: s.Clock, access: access, service: svc, drain: drain}
+	if rec.Phase == record.Promoted {
+		return f.promote(ctx, rec, rec.Canary.Name+" is the stable version; finished by the way back: "+reason)
+	}
+	if rec.Phase != record.RolledBack {
+		var err error
+		if rec, err = f.retreat(ctx, rec); err != nil {
+			return End{}, err
+		}
+	}
+	return f.discard(ctx, rec, reason)
+}
+
+// retreat gives everything to stable and waits until that is in force.
+func (f finish) retreat(ctx context.Context, rec record.Record) (record.Record, error) {
+	if rec.Stable.Name != "" {
+		if err := f.fit(ctx, rec); err != nil {
+			return rec, err
+		}
+		if err := f.toStable(ctx, rec); err != nil {
+			return rec, err
+		}
+	}
+	rec.Phase = record.RolledBack
+	rec, err := f.access.Records.Write(ctx, f.service, rec)
+	if err != nil {
+		return rec, fmt.Errorf("record the way back of %s: %w", f.service.Name, err)
+	}
+	return rec, nil
+}
+
+// fit makes sure that stable can take the traffic: going back to a version without a ready
+// pod would help nobody while the canary has some.
+func (f finish) fit(ctx context.Context, rec record.Record) error {
+	stable, err := f.status(ctx, rec.Stable)
+	if err != nil {
+		return err
+	}
+	if stable.Ready > 0 {
+		return nil
+	}
+	canary, err := f.status(ctx, rec.Canary)
+	if err != nil {
+		return err
+	}
+	if canary.Ready == 0 {
+		return nil // neither can: stable is where people look
+	}
+	return fmt.Errorf("go back to %s: %w: it has no ready pod (%s), and %s has %d; traffic was left as it is",
+		rec.Stable.Name, fault.NotReady, stable.Problem, rec.Canary.Name, canary.Ready)
+}
+
+func (f finish) status(ctx context.Context, v workload.Version) (workload.Status, error) {
+	follower, err := f.access.Cluster.Follow(ctx, f.service, v)
+	if errors.Is(err, fault.NotFound) {
+		return workload.Status{}, nil
+	}
+	if err != nil {
+		return workload.Status{}, fmt.Errorf("follow %s: %w", v.Name, err)
+	}
+	defer follower.Close()
+	st, err := follower.Next(ctx, 0)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return st, fmt.Errorf("follow %s: %w", v.Name, err)
+	}
+	return st, nil
+}
+
+func (f finish) toStable(ctx context.Context, rec record.Record) error {
+	router, err := f.router(rec)
+	if err != nil {
+		return err
+	}
+	split := traffic.Split{Stable: rec.Stable.Name, Canary: rec.Canary.Name, Weight: 0}
+	if err := router.Shift(ctx, f.route(rec), split, rec.Fence(rollout.Last)); err != nil {
+		return fmt.Errorf("shift %s back to %s: %w", rec.Route, rec.Stable.Name, err)
+	}
+	state, err := router.Await(ctx, f.route(rec), split, settleFor)
+	if err != nil {
+		return fmt.Errorf("await the way back on %s: %w", rec.Route, err)
+	}
+	if !state.InForce {
+		return fmt.Errorf("await the way back on %s: %w: %s", rec.Route, fault.NotObserved, state.Why)
+	}
+	return nil
+}
+
+// discard takes the canary out of the route, removes it and gives the lock back.
+func (f finish) discard(ctx context.Context, rec record.Record, reason string) (End, error) {
+	if rec.Stable.Name != "" {
+		if err := f.Sleep(ctx, f.drain); err != nil {
+			return End{}, fmt.Errorf("drain %s: %w: %w", rec.Canary.Name, fault.Transient, err)
+		}
+		router, err := f.router(rec)
+		if err != nil {
+			return End{}, err
+		}
+		err = router.Settle(ctx, f.route(rec), rec.Stable.Name, rec.Canary.Name, rec.Fence(rollout.Last))
+		if err != nil && !errors.Is(err, fault.NotFound) {
+			return End{}, fmt.Errorf("settle route %s on %s: %w", rec.Route, rec.Stable.Name, err)
+		}
+	}
+	if rec.Canary.Name != "" {
+		if err := f.access.Cluster.Remove(ctx, f.service, rec.Canary); err != nil {
+			return End{}, fmt.Errorf("remove %s: %w", rec.Canary.Name, err)
+		}
+	}
+	return f.release(ctx, rec, rec.Stable, OutcomeRolledBack, reason)
+}

@@ -1,0 +1,76 @@
+package step
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+)
+
+// patience is how long one invocation waits for a weight to come into force.
+const patience = 20 * time.Second
+
+// ShiftWeight writes the weight of a step and waits until it is in force.
+type ShiftWeight struct {
+	Open  Opener
+	Clock clock.Clock
+}
+
+// Run does it. Observed is false where the weight is not in force yet; past the step's
+// deadline that is fault.NotObserved.
+func (s ShiftWeight) Run(ctx context.Context, ev Event) (Shift, error) {
+	access, rec, err := holding(ctx, s.Open, ev.Document.Rollout)
+	if err != nil {
+		return Shift{}, err
+	}
+	ro := *ev.Document.Rollout
+	out := s.goal(ev.Document)
+	router, err := access.Router(ro.Router)
+	if err != nil {
+		return Shift{}, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+	}
+	// Seq 1 was DeployCanary's; the way back has rollout.Last.
+	fence := rec.Fence(int64(out.Step) + 2)
+	if ro.First() {
+		err = router.Settle(ctx, ro.Route, ro.Canary.Name, ro.Replaces, fence)
+	} else {
+		err = router.Shift(ctx, ro.Route, ro.Split(out.Weight), fence)
+	}
+	if err != nil {
+		return Shift{}, fmt.Errorf("shift %s to %d %%: %w", ro.Route.Route, out.Weight, err)
+	}
+	state, err := router.Await(ctx, ro.Route, ro.Split(out.Weight), min(patience, time.Duration(ro.Deadlines.Observed)))
+	if err != nil {
+		return Shift{}, fmt.Errorf("await %d %% on %s: %w", out.Weight, ro.Route.Route, err)
+	}
+	now := s.Clock.Now()
+	if !state.InForce {
+		if !now.Before(out.Deadline) {
+			return Shift{}, fmt.Errorf("await %d %% on %s: %w: %s", out.Weight, ro.Route.Route, fault.NotObserved, state.Why)
+		}
+		out.Reason = fmt.Sprintf("%d %% is written and not in force: %s", out.Weight, state.Why)
+		return out, nil
+	}
+	out.Observed, out.Since = true, now
+	out.Reason = fmt.Sprintf("%d %% is in force", out.Weight)
+	tell(ctx, access, ro, "WeightShifted", fmt.Sprintf("Advance %s canary weight %d", ro.Service.Name, out.Weight))
+	return out, nil
+}
+
+// goal is the step to be in: the first, or the one that HealthCheck chose.
+func (s ShiftWeight) goal(doc Document) Shift {
+	step := 0
+	if doc.Watch != nil {
+		step = doc.Watch.Step
+	}
+	steps := doc.Rollout.Plan.Steps
+	step = min(max(step, 0), len(steps)-1)
+	if doc.Shift != nil && doc.Shift.Step == step && !doc.Shift.Observed {
+		return *doc.Shift // the same shift again: its deadline stays
+	}
+	deadline := s.Clock.Now().Add(time.Duration(doc.Rollout.Deadlines.Observed))
+	return Shift{Step: step, Weight: rollout.Weight(steps[step].Weight), Deadline: deadline}
+}

@@ -1,0 +1,64 @@
+// Package stepfunctions is what the functions of a rollout need of AWS Step Functions, or of the
+// local engine, which speaks the same API: to answer a token, and to look up another rollout.
+package stepfunctions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/task"
+)
+
+// A Client answers tokens and looks up executions.
+type Client struct {
+	api *sfn.Client
+}
+
+// New makes a client of the API's.
+func New(api *sfn.Client) *Client { return &Client{api: api} }
+
+// Answer sends the success of a task. A token that is spent gives task.ErrAnswered.
+func (c *Client) Answer(ctx context.Context, token string, output json.RawMessage) error {
+	_, err := c.api.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{
+		TaskToken: aws.String(token), Output: aws.String(string(output)),
+	})
+	var timedOut *types.TaskTimedOut
+	var gone *types.TaskDoesNotExist
+	if errors.As(err, &timedOut) || errors.As(err, &gone) {
+		return task.ErrAnswered
+	}
+	if err != nil { // the SDK's text names the operation, never the token
+		return fmt.Errorf("send task success: %w: %w", fault.Transient, err)
+	}
+	return nil
+}
+
+// Ended tells whether the execution is over, or unknown.
+func (c *Client) Ended(ctx context.Context, execution string) (bool, error) {
+	out, err := c.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(execution)})
+	var unknown *types.ExecutionDoesNotExist
+	var malformed *types.InvalidArn
+	if errors.As(err, &unknown) || errors.As(err, &malformed) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("describe execution: %w: %w", fault.Transient, err)
+	}
+	return out.Status != types.ExecutionStatusRunning && out.Status != types.ExecutionStatusPendingRedrive, nil
+}
+
+// Input gives the execution's input.
+func (c *Client) Input(ctx context.Context, execution string) (json.RawMessage, error) {
+	out, err := c.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(execution)})
+	if err != nil {
+		return nil, fmt.Errorf("describe execution: %w: %w", fault.Transient, err)
+	}
+	return json.RawMessage(aws.ToString(out.Input)), nil
+}

@@ -1,0 +1,192 @@
+package story
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/step"
+)
+
+// Read tells the story of a history, which starts at its first event. What it does not
+// know it passes over: a history may come from another version of the state machine.
+func Read(execution string, events []types.HistoryEvent) *Story {
+	s := &Story{Execution: execution, Name: execution[strings.LastIndexByte(execution, ':')+1:], Events: len(events)}
+	for i := range events {
+		s.read(&events[i])
+	}
+	return s
+}
+
+func (s *Story) read(e *types.HistoryEvent) {
+	at := aws.ToTime(e.Timestamp).UTC()
+	switch {
+	case e.ExecutionStartedEventDetails != nil:
+		s.Began = at
+		s.add(e, Started, "started")
+	case e.StateEnteredEventDetails != nil:
+		s.State, s.Since = aws.ToString(e.StateEnteredEventDetails.Name), at
+		s.Transitions++
+	case e.TaskScheduledEventDetails != nil:
+		s.token(aws.ToString(e.TaskScheduledEventDetails.Parameters))
+	case e.StateExitedEventDetails != nil:
+		s.Token = ""
+		s.exited(e, aws.ToString(e.StateExitedEventDetails.Name), aws.ToString(e.StateExitedEventDetails.Output))
+	case e.TaskFailedEventDetails != nil:
+		s.Token = ""
+		s.failed(e, aws.ToString(e.TaskFailedEventDetails.Error), aws.ToString(e.TaskFailedEventDetails.Cause))
+	case e.ExecutionSucceededEventDetails != nil:
+		var end step.End
+		_ = json.Unmarshal([]byte(aws.ToString(e.ExecutionSucceededEventDetails.Output)), &end)
+		s.over(e, step.OutcomePromoted, end.Reason)
+	case e.ExecutionFailedEventDetails != nil:
+		d := e.ExecutionFailedEventDetails
+		s.over(e, outcome(s.State, aws.ToString(d.Error)), words(aws.ToString(d.Cause)))
+	case e.Type == types.HistoryEventTypeExecutionTimedOut:
+		s.over(e, "TimedOut", "the execution was older than its limit")
+	case e.Type == types.HistoryEventTypeExecutionAborted:
+		text := "the execution was stopped"
+		if d := e.ExecutionAbortedEventDetails; d != nil && aws.ToString(d.Cause) != "" {
+			text += ": " + aws.ToString(d.Cause)
+		}
+		s.over(e, "Aborted", text)
+	case e.Type == types.HistoryEventTypeExecutionRedriven:
+		s.Ended, s.Outcome, s.Reason = time.Time{}, "", ""
+		s.add(e, Started, "started again from where it failed")
+	}
+}
+
+// outcome names the end: the Fail state, or Failed where no state of ours was reached.
+func outcome(state, name string) string {
+	switch state {
+	case step.OutcomeRolledBack, step.OutcomeRefused, step.OutcomeNeedsOperator:
+		return state
+	}
+	if name == "Canary."+step.OutcomeRolledBack {
+		return step.OutcomeRolledBack
+	}
+	return "Failed"
+}
+
+// token keeps the key of the task that waits, until the task is over.
+func (s *Story) token(parameters string) {
+	var p struct {
+		Payload struct {
+			Token string `json:"token"`
+		} `json:"Payload"`
+	}
+	if json.Unmarshal([]byte(parameters), &p) == nil {
+		s.Token = p.Payload.Token
+	}
+}
+
+// A document is what a state hands on: one of ours with, at the end, its end.
+type document struct {
+	step.Document
+	Deployed *step.Deployed `json:"deployed"`
+	End      *step.End      `json:"end"`
+}
+
+func (s *Story) exited(e *types.HistoryEvent, state, output string) {
+	var d document
+	if json.Unmarshal([]byte(output), &d) != nil {
+		return
+	}
+	switch {
+	case state == "Prepare" && d.Rollout != nil:
+		s.Rollout = d.Rollout
+		s.add(e, Prepared, prepared(d.Rollout))
+	case state == "DeployCanary" && d.Deployed != nil:
+		s.add(e, Deployed, d.Deployed.Name+" is starting beside "+beside(s.Rollout)+", with weight 0")
+	case state == "AwaitReady" && d.Ready != nil && d.Ready.Action != "wait":
+		s.add(e, Ready, d.Ready.Reason)
+	case state == "ShiftWeight" && d.Shift != nil:
+		s.shifted(e, d.Shift)
+	case state == "HealthCheck" && d.Watch != nil:
+		s.looked(e, d.Watch)
+	}
+}
+
+func (s *Story) shifted(e *types.HistoryEvent, shift *step.Shift) {
+	s.Shift, s.Step = shift, shift.Step
+	if shift.Observed {
+		s.Weight = shift.Weight
+	}
+	s.add(e, Shifted, shift.Reason)
+}
+
+func (s *Story) looked(e *types.HistoryEvent, w *step.Watch) {
+	if s.Watch != nil && s.Watch.At.Equal(w.At) {
+		return // a request came instead of a look: the document still has the last one
+	}
+	s.Watch = w
+	j := w.Judgement
+	m := s.add(e, Looked, w.Reason)
+	m.Action, m.Judgement, m.Intervals, m.Of = w.Action, &j, w.Intervals, w.Of
+}
+
+func (s *Story) failed(e *types.HistoryEvent, name, cause string) {
+	switch name {
+	case string(fault.Asked):
+		var r step.Request
+		_ = json.Unmarshal([]byte(cause), &r)
+		text := "a person asked to " + string(r.Wish)
+		if r.Reason != "" {
+			text += ": " + r.Reason
+		}
+		s.add(e, Asked, text)
+	case string(fault.Aborted):
+		s.add(e, Asked, strings.TrimSuffix("abort: "+cause, ": "))
+	default:
+		s.add(e, Troubled, s.State+": "+name+": "+words(cause))
+	}
+}
+
+func (s *Story) over(e *types.HistoryEvent, outcome, reason string) {
+	s.Ended, s.Outcome, s.Reason, s.Token = aws.ToTime(e.Timestamp).UTC(), outcome, reason, ""
+	if outcome == step.OutcomeRolledBack {
+		s.Weight = 0
+	}
+	s.add(e, Over, strings.TrimSuffix(outcome+": "+reason, ": "))
+}
+
+func (s *Story) add(e *types.HistoryEvent, k Kind, text string) *Moment {
+	s.Moments = append(s.Moments, Moment{
+		At: aws.ToTime(e.Timestamp).UTC(), Kind: k, Event: e.Id, Weight: s.Weight, Text: text,
+	})
+	return &s.Moments[len(s.Moments)-1]
+}
+
+// words takes the sentence out of a function's error, which arrives as JSON.
+func words(cause string) string {
+	var e struct {
+		Message string `json:"errorMessage"`
+	}
+	if json.Unmarshal([]byte(cause), &e) == nil && e.Message != "" {
+		return e.Message
+	}
+	return cause
+}
+
+func beside(ro *step.Rollout) string {
+	if ro == nil || ro.First() {
+		return "nothing"
+	}
+	return ro.Stable.Name
+}
+
+func prepared(ro *step.Rollout) string {
+	weights := make([]string, len(ro.Plan.Steps))
+	for i, st := range ro.Plan.Steps {
+		weights[i] = fmt.Sprint(st.Weight)
+	}
+	if ro.First() {
+		return fmt.Sprintf("first deployment of %s: %s", ro.Service.Name, ro.Canary.Name)
+	}
+	return fmt.Sprintf("%s -> %s in steps %s", ro.Stable.Name, ro.Canary.Name, strings.Join(weights, ", "))
+}

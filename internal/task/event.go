@@ -1,0 +1,52 @@
+package task
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/step"
+)
+
+// statusChange is an EventBridge event "Step Functions Execution Status Change", as far as
+// the way back needs it.
+type statusChange struct {
+	DetailType string `json:"detail-type"`
+	Detail     struct {
+		Execution string `json:"executionArn"`
+		Status    string `json:"status"`
+		Input     string `json:"input"`
+		Error     string `json:"error"`
+		Cause     string `json:"cause"`
+	} `json:"detail"`
+}
+
+// event reads a Task's event, or makes one of the event by which EventBridge tells that an
+// execution ended: FAILED, TIMED_OUT or ABORTED, for what no Catch can see.
+func event(input json.RawMessage) (step.Event, error) {
+	var change statusChange
+	if err := json.Unmarshal(input, &change); err != nil {
+		return step.Event{}, err
+	}
+	if change.DetailType == "" {
+		var ev step.Event
+		err := json.Unmarshal(input, &ev)
+		if err == nil && ev.Execution == "" {
+			err = fmt.Errorf("execution is missing")
+		}
+		return ev, err
+	}
+	d := change.Detail
+	if d.Execution == "" {
+		return step.Event{}, fmt.Errorf("detail.executionArn is missing")
+	}
+	ev := step.Event{Execution: d.Execution, State: "Rollback"}
+	if d.Input != "" {
+		ev.Input = json.RawMessage(d.Input)
+	}
+	ev.Document.Error = &step.Failure{Error: d.Error, Cause: d.Cause}
+	if d.Error == "" {
+		ev.Document.Error = &step.Failure{Error: string(fault.Aborted), Cause: "the execution ended " + d.Status}
+	}
+	return ev, nil
+}

@@ -1,0 +1,99 @@
+// Package task is the edge between a step and whoever calls it: AWS Lambda or the
+// local engine. An event comes in, the step runs, its error gets the name that the
+// state machine matches, and one log line says what happened.
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/step"
+)
+
+// A Func is a function as Lambda and the local engine call it.
+type Func func(ctx context.Context, input json.RawMessage) (json.RawMessage, error)
+
+// Handler makes a function out of a step.
+func Handler[O any](run func(context.Context, step.Event) (O, error)) Func {
+	return func(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
+		ev, err := event(input)
+		if err != nil {
+			return nil, named(fmt.Errorf("read event: %w: %w", fault.Invalid, err))
+		}
+		began := time.Now()
+		out, err := run(ctx, ev)
+		log(ctx, ev, time.Since(began), out, err)
+		if err != nil {
+			return nil, named(err)
+		}
+		b, err := json.Marshal(out)
+		if err != nil {
+			return nil, named(fmt.Errorf("write answer: %w", err))
+		}
+		return b, nil
+	}
+}
+
+// named gives an error the name that ErrorEquals matches. Lambda names an error by
+// its outermost type, so this is the last thing done to it, and done here only.
+func named(err error) error {
+	return messages.InvokeResponse_Error{Type: string(fault.Of(err)), Message: err.Error()}
+}
+
+// An Answerer answers task tokens.
+type Answerer interface {
+	Answer(ctx context.Context, token string, output json.RawMessage) error
+}
+
+// ErrAnswered is an Answerer's error for a token that is answered or timed out already.
+var ErrAnswered = errors.New("token was answered already")
+
+// Answering makes the function answer its own token with what it would return. A
+// token that somebody answered first is left alone: the state machine has gone on.
+func Answering(f Func, a Answerer) Func {
+	return func(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
+		out, err := f(ctx, input)
+		if err != nil {
+			return nil, err
+		}
+		var ev struct {
+			Token string `json:"token"`
+		}
+		if err := json.Unmarshal(input, &ev); err != nil || ev.Token == "" {
+			return nil, named(fmt.Errorf("read event: %w: token is missing", fault.Invalid))
+		}
+		err = a.Answer(ctx, ev.Token, out)
+		if err != nil && !errors.Is(err, ErrAnswered) {
+			return nil, named(fmt.Errorf("answer token: %w", err))
+		}
+		return json.RawMessage(`{}`), nil
+	}
+}
+
+// log writes one line for each run. What a step returns holds no secret; the event may, by a
+// template's fault, so it is not logged.
+func log(ctx context.Context, ev step.Event, took time.Duration, out any, err error) {
+	attrs := []slog.Attr{
+		slog.String("execution", ev.Execution), slog.String("state", ev.State),
+		slog.Duration("took", took.Round(time.Millisecond)),
+	}
+	if ro := ev.Document.Rollout; ro != nil {
+		attrs = append(attrs, slog.String("cluster", ro.Cluster), slog.String("namespace", ro.Service.Namespace), slog.String("service", ro.Service.Name))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("kind", string(fault.Of(err))), slog.String("error", err.Error()))
+		slog.LogAttrs(ctx, slog.LevelError, "task failed", attrs...)
+		return
+	}
+	if s, ok := out.(interface{ Summary() string }); ok {
+		attrs = append(attrs, slog.String("summary", s.Summary()))
+	}
+	slog.LogAttrs(ctx, slog.LevelInfo, "task done", attrs...)
+}
