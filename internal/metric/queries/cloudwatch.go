@@ -91,9 +91,10 @@ func OpenCloudWatch(name string) (CloudWatch, error) {
 // Stats are the series of one version. Requests and Errors are to be added up.
 type Stats struct {
 	Requests, Errors []Stat
-	// Slow has one series for each bound, counting what took longer; nil where the
-	// set has no response times.
-	Slow []Stat
+	// Slow has one series for each bound, counting what took longer, and Timed the
+	// one that counts all response times: where that has a point and a slow one has
+	// none, nothing was slow. Both are nil where the set has no response times.
+	Slow, Timed []Stat
 }
 
 // Version gives the series of one version, with slow counts above the bounds in
@@ -116,10 +117,20 @@ func (c CloudWatch) Version(s metric.Subject, version string, bounds []float64) 
 	for _, name := range c.errors {
 		out.Errors = append(out.Errors, stat(name, "Sum"))
 	}
-	if c.latency != "" {
+	if c.latency != "" && len(bounds) > 0 {
+		out.Timed = []Stat{stat(c.latency, "SampleCount")}
 		for _, b := range bounds {
 			out.Slow = append(out.Slow, stat(c.latency, "TC("+strconv.FormatFloat(b, 'f', -1, 64)+":)"))
 		}
 	}
 	return out, nil
+}
+
+// Sorted gives the dimensions as pairs of name and value, in order of the names.
+func (s Stat) Sorted() [][2]string {
+	var out [][2]string
+	for _, name := range slices.Sorted(maps.Keys(s.Dimensions)) {
+		out = append(out, [2]string{name, s.Dimensions[name]})
+	}
+	return out
 }
