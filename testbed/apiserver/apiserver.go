@@ -95,6 +95,7 @@ func arguments(l *layout.Layout, endpoint string) ([]string, error) {
 		"--etcd-servers=" + endpoint,
 		"--bind-address=" + l.Address(),
 		fmt.Sprintf("--secure-port=%d", l.APIPort),
+		"--external-hostname=" + l.Address(),
 		"--tls-cert-file=" + l.Path("pki", "apiserver.crt"),
 		"--tls-private-key-file=" + l.Path("pki", "apiserver.key"),
 		"--authorization-mode=RBAC",
@@ -109,6 +110,8 @@ func arguments(l *layout.Layout, endpoint string) ([]string, error) {
 		"--kubelet-certificate-authority=" + l.Path("pki", "ca.crt"),
 		"--kubelet-client-certificate=" + l.Path("pki", "kubelet-client.crt"),
 		"--kubelet-client-key=" + l.Path("pki", "kubelet-client.key"),
+		"--proxy-client-cert-file=" + l.Path("pki", "kubelet-client.crt"),
+		"--proxy-client-key-file=" + l.Path("pki", "kubelet-client.key"),
 		"--kubelet-preferred-address-types=InternalIP",
 	}
 	if l.AuthenticationWebhook != "" {

@@ -36,7 +36,7 @@ func writeCredentials(l *layout.Layout) error {
 	if err := authority.Server("apiserver", l.Address(), serviceAddress, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"); err != nil {
 		return err
 	}
-	if err := authority.Server("kubelet", l.Address()); err != nil {
+	if err := authority.Server("kubelet", l.Address(), "metrics.testbed.svc"); err != nil {
 		return err
 	}
 	if err := authority.Client("kubelet-client"); err != nil {

@@ -107,7 +107,6 @@ func newLayout(o Options, dir string, p *place) *layout.Layout {
 		GatewayMetrics:        p.free(8082),
 		PrometheusPort:        p.free(9090),
 		KubeletPort:           p.free(10250),
-		MetricsPort:           p.free(10251),
 		Images:                o.Images,
 		AuthenticationWebhook: o.AuthenticationWebhook,
 		Audit:                 o.Audit,

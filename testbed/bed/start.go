@@ -45,7 +45,7 @@ func (b *Bed) bringUp(ctx context.Context) error {
 			return err
 		}
 		group.Go(func() error { return b.startControllers() })
-		group.Go(func() error { return b.startNode() })
+		group.Go(func() error { return b.startNode(ctx, rest) })
 		return b.startGateway(ctx, rest)
 	})
 	if err := group.Wait(); err != nil {
@@ -154,13 +154,33 @@ func (b *Bed) startControllers() error {
 	return err
 }
 
-// startNode starts what runs in this process: the node, the Services' proxy
-// and Prometheus's list of targets.
-func (b *Bed) startNode() error {
+// startNode starts what runs in this process: the node with its metrics, the
+// Services' proxy and Prometheus's list of targets.
+func (b *Bed) startNode(ctx context.Context, config *rest.Config) error {
 	var err error
 	if b.node, err = node.Start(b.ctx, b.Layout, b.client); err != nil {
 		return fmt.Errorf("start the node: %w", err)
 	}
+	if err := b.startServices(); err != nil {
+		return err
+	}
+	api, err := manifest.New(config)
+	if err != nil {
+		return err
+	}
+	ca, err := os.ReadFile(b.Path("pki", "ca.crt"))
+	if err != nil {
+		return err
+	}
+	if err := node.InstallMetrics(ctx, b.Layout, api, ca); err != nil {
+		return fmt.Errorf("install the metrics API: %w", err)
+	}
+	b.progress("node", "ready for pods, images from %s", b.Images)
+	return nil
+}
+
+// startServices starts the Services' proxy and Prometheus's list of targets.
+func (b *Bed) startServices() error {
 	log, err := os.OpenFile(b.Log("serviceproxy"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -177,7 +197,6 @@ func (b *Bed) startNode() error {
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(b.ctx, func() { _ = server.Close() })
 	go func() { _ = server.Serve(b.place.listener) }() // ends with Close
-	b.progress("node", "ready for pods, images from %s", b.Images)
 	return nil
 }
 

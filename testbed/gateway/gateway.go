@@ -17,7 +17,7 @@ func Arguments(l *layout.Layout) []string {
 	return []string{
 		"--global.checknewversion=false",
 		"--global.sendanonymoususage=false",
-		"--log.level=INFO",
+		"--log.level=INFO", "--log.nocolor=true",
 		"--entrypoints.web.address=" + l.HostPort(l.GatewayPort),
 		// An open connection to a client must not keep Traefik from ending.
 		"--entrypoints.web.transport.lifecycle.gracetimeout=1s",
@@ -31,6 +31,7 @@ func Arguments(l *layout.Layout) []string {
 		"--metrics.prometheus.buckets=0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10",
 		"--providers.providersthrottleduration=" + Throttle,
 		"--providers.kubernetesgateway=true",
+		"--providers.kubernetesgateway.qps=-1",
 		"--providers.kubernetesgateway.statusaddress.ip=" + l.Address(),
 		"--providers.kubernetesingressnginx=true",
 	}

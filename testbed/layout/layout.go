@@ -46,7 +46,6 @@ type Layout struct {
 	PrometheusPort int `json:"prometheusPort"`
 	DiscoveryPort  int `json:"discoveryPort"`
 	KubeletPort    int `json:"kubeletPort"`
-	MetricsPort    int `json:"metricsPort"`
 	// Images is the directory in which the image NAME:TAG is the file NAME.
 	Images string `json:"images"`
 	// AuthenticationWebhook is the path of a webhook configuration for bearer

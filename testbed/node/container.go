@@ -26,6 +26,7 @@ type container struct {
 	ready    bool // the readiness probe, if any, passes
 	imageID  string
 	proc     *process
+	usage    sample
 }
 
 func newContainer(p *pod, spec *corev1.Container, init bool) *container {

@@ -87,6 +87,7 @@ func Start(ctx context.Context, l *layout.Layout, client kubernetes.Interface) (
 			return nil, fmt.Errorf("watch %v: %w", kind, context.Cause(ctx))
 		}
 	}
+	go n.sampleAll(ctx)
 	return n, nil
 }
 

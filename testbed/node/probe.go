@@ -90,7 +90,8 @@ func (c *container) probeReadiness(ctx context.Context, p *corev1.Probe, proc *p
 		if err := c.ask(ctx, p, proc); err == nil {
 			passed, failures = passed+1, 0
 		} else if ctx.Err() == nil {
-			if failures == 0 || ready {
+			// A process needs a moment until it listens; that is not news.
+			if ready || time.Since(proc.startedAt) > time.Second && failures%20 == 0 {
 				c.unhealthy(ctx, "Readiness", err)
 			}
 			passed, failures = 0, failures+1

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// serve offers the part of the kubelet's own API that the API server passes
-// on for kubectl logs. Only the API server, by its certificate, may ask.
+// serve offers what the API server passes on: logs, which it asks a kubelet
+// for, and resource metrics. Only the API server, by its certificate, may ask.
 func (n *Node) serve(ctx context.Context) error {
 	pki := func(file string) string { return n.layout.Path("pki", file) }
 	certificate, err := tls.LoadX509KeyPair(pki("kubelet.crt"), pki("kubelet.key"))
@@ -34,6 +34,7 @@ func (n *Node) serve(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", n.containerLogs)
+	n.handleMetrics(mux)
 	server := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
