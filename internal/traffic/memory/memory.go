@@ -76,7 +76,7 @@ func (r *Router) Script(s Script) {
 		r.script = s
 		now := r.core.Clock.Now()
 		for _, rt := range r.routes {
-			if !maps.Equal(rt.at(now), rt.weights) {
+			if rt.script.Never || !maps.Equal(rt.at(now), rt.weights) {
 				rt.take(now, s)
 			}
 		}
