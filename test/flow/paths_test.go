@@ -149,8 +149,10 @@ func TestPaths(t *testing.T) {
 		"a router that never converges": {
 			world: func(s *scene) {
 				s.play(healthy)
-				s.atShift(1, func() { s.router.Script(router.Script{Never: true, Why: "no controller"}) })
-				s.clock.AfterFunc(2*time.Minute, func() { s.router.Script(router.Script{}) })
+				s.atShift(1, func() {
+					s.router.Script(router.Script{Never: true, Why: "no controller"})
+					s.clock.AfterFunc(2*time.Minute, func() { s.router.Script(router.Script{}) })
+				})
 			},
 			want: toReady + " ShiftWeight" + back, serves: "checkout-1", cause: "no controller",
 		},
