@@ -25,7 +25,9 @@ func (c *confinement) check(nodes []*yaml.Node) []document {
 	seen := map[string]int{}
 	for i, n := range nodes {
 		c.current = document{index: i + 1, node: n, kind: text(n, "kind")}
-		c.template.plain(n, place{c.label()}, &c.problems)
+		var own Errors
+		c.template.plain(n, nil, &own)
+		c.problems = append(c.problems, own.within(c.label())...)
 		if n.Kind != yaml.MappingNode {
 			c.add(n, "", describe(n), "a Kubernetes object")
 			continue
@@ -46,6 +48,14 @@ func (c *confinement) check(nodes []*yaml.Node) []document {
 	return docs
 }
 
+// within puts the document's name before the paths.
+func (e Errors) within(label string) Errors {
+	for i := range e {
+		e[i].Path = strings.TrimSuffix(label+": "+e[i].Path, ": ")
+	}
+	return e
+}
+
 // label names the document in a problem's path.
 func (c *confinement) label() string {
 	label := "document " + strconv.Itoa(c.current.index)
@@ -56,14 +66,10 @@ func (c *confinement) label() string {
 }
 
 func (c *confinement) add(n *yaml.Node, path, found, want string) {
-	label := c.label()
-	if path != "" {
-		label += ": " + path
-	}
 	if n == nil {
 		n = c.current.node
 	}
-	c.problems = append(c.problems, c.template.at(n, label, found, want))
+	c.problems = append(c.problems, Errors{c.template.at(n, path, found, want)}.within(c.label())...)
 }
 
 // refuse complains about what stands under keys, if anything does.

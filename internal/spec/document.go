@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// maxFile is the largest file read, in bytes. What it says has to fit into
-	// maxInput anyway; the rest is room for comments.
-	maxFile = 1 << 20
+	// maxFile is the largest file read, in bytes: a larger one could not be the
+	// input of an execution anyway.
+	maxFile = MaxInput
 	// maxDepth is the deepest nesting read.
 	maxDepth = 64
 	// maxNodes is the largest number of values read, aliases counted as often as
 	// they are used.
-	maxNodes = 100_000
+	maxNodes = 20_000
 )
 
 // A source is one input, read into YAML documents without aliases. JSON gives
@@ -115,9 +115,9 @@ func yamlProblem(file string, err error) Problem {
 		return p
 	}
 	p.Found = "YAML: " + text[len(m[0]):]
-	if m[1] != "" {
-		p.Column = 1
-		p.Line, _ = strconv.Atoi(m[1])
+	p.Line, p.Column = 1, 1 // the parser names no line where it means the first
+	if n, err := strconv.Atoi(m[1]); err == nil {
+		p.Line = n
 	}
 	return p
 }

@@ -6,8 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// expand replaces aliases and merge keys by what they stand for. Documents that
-// grow beyond maxNodes by it, or are nested deeper than maxDepth, are refused:
+// expand replaces aliases and merge keys by what they stand for. Documents of
+// more than maxNodes values then, or are nested deeper than maxDepth, are refused:
 // a few lines of aliases to aliases can ask for more memory than there is.
 func (s source) expand() error {
 	x := expansion{source: s, left: maxNodes}
@@ -24,14 +24,20 @@ func (s source) expand() error {
 type expansion struct {
 	source
 	left int
+	// aliases tells whether any was replaced.
+	aliases bool
 }
 
 func (x *expansion) node(n *yaml.Node, depth int) (*yaml.Node, *Problem) {
 	for n.Kind == yaml.AliasNode {
-		n = n.Alias
+		n, x.aliases = n.Alias, true
 	}
 	if x.left--; x.left < 0 {
-		p := x.at(n, "", "a document that grows by its aliases", fmt.Sprintf("at most %d values", maxNodes))
+		found := fmt.Sprintf("more than %d values", maxNodes)
+		if x.aliases {
+			found += " with what the aliases stand for"
+		}
+		p := x.at(n, "", found, "no more")
 		return nil, &p
 	}
 	if depth > maxDepth {

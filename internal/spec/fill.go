@@ -88,7 +88,9 @@ func (f *filling) scalar(n *yaml.Node, key string, at place) {
 		key != "value" && key != "name" && key != "version"
 	found := false
 	n.Value = masked.ReplaceAllStringFunc(n.Value, func(m string) string {
-		found = true
+		if found = true; len(f.problems) > maxProblems {
+			return m
+		}
 		name := masked.FindStringSubmatch(m)[1]
 		switch name {
 		case varNamespace:

@@ -100,7 +100,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read a service: %w: %w", fault.Invalid, err)
 	}
 	if len(data) > maxFile {
-		return nil, Errors{{File: path, Found: "a file of more than 1 MiB", Want: "at most 1 MiB"}}
+		return nil, Errors{{File: path, Found: fmt.Sprintf("more than %d bytes", maxFile), Want: "no more: that is the limit of Step Functions on an input"}}
 	}
 	return data, nil
 }

@@ -1,8 +1,10 @@
 package spec
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -13,6 +15,16 @@ var (
 	capabilities = []string{"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
 	sysctls      = []string{"kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_rmem", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_wmem"}
 )
+
+// hosts are the fields by which the node's kubelet could be sent to any address.
+var hosts = func() (fields [][]string) {
+	for _, hook := range [][]string{{"livenessProbe"}, {"readinessProbe"}, {"startupProbe"}, {"lifecycle", "postStart"}, {"lifecycle", "preStop"}} {
+		for _, action := range []string{"httpGet", "tcpSocket"} {
+			fields = append(fields, append(hook[:len(hook):len(hook)], action, "host"))
+		}
+	}
+	return fields
+}()
 
 // pod refuses pods that reach into their node: what the baseline level of the
 // Pod Security Standards refuses.
@@ -42,6 +54,9 @@ func (c *confinement) pod(at []string) {
 func (c *confinement) container(n *yaml.Node, at place) {
 	context := sub(n, "securityContext")
 	c.context(context, at.with("securityContext"))
+	for _, keys := range hosts {
+		c.mustBe(n, at, "", "a probe asks the pod itself", keys...)
+	}
 	c.each(n, at, "ports", func(p *yaml.Node, at place) {
 		if h := sub(p, "hostPort"); h != nil && h.Value != "0" {
 			c.add(h, at.with("hostPort").String(), describe(h), "no port of the node")
@@ -61,9 +76,13 @@ func (c *confinement) context(n *yaml.Node, at place) {
 	c.mustBe(n, at, "false", "a privileged container is the node's root", "privileged")
 	c.mustBe(n, at, "Default", "the node's /proc is not for pods", "procMount")
 	c.mustBe(n, at, "false", "a host process is the node's own", "windowsOptions", "hostProcess")
-	if p := sub(n, "seccompProfile", "type"); p != nil && p.Value == "Unconfined" {
-		c.add(p, at.with("seccompProfile.type").String(), describe(p), "RuntimeDefault or Localhost")
+	for _, profile := range []string{"seccompProfile", "appArmorProfile"} {
+		if p := sub(n, profile, "type"); p != nil && p.Value == "Unconfined" {
+			c.add(p, at.with(profile).with("type").String(), describe(p), "RuntimeDefault or Localhost")
+		}
 	}
+	c.mustBe(n, at, "", "the node's own confinement stays", "seLinuxOptions", "user")
+	c.mustBe(n, at, "", "the node's own confinement stays", "seLinuxOptions", "role")
 	c.each(n, at, "sysctls", func(s *yaml.Node, at place) {
 		if name := sub(s, "name"); name == nil || !slices.Contains(sysctls, name.Value) {
 			c.add(s, at.String(), strconv.Quote(brief(text(s, "name"))), "a sysctl of the baseline level of the Pod Security Standards")
@@ -73,12 +92,14 @@ func (c *confinement) context(n *yaml.Node, at place) {
 
 // mustBe refuses every other value than the one under keys; absent is fine.
 func (c *confinement) mustBe(n *yaml.Node, at place, value, why string, keys ...string) {
-	if v := sub(n, keys...); v != nil && v.Value != value {
-		for _, k := range keys {
-			at = at.with(k)
-		}
-		c.add(v, at.String(), describe(v), value+": "+why)
+	v := sub(n, keys...)
+	if v == nil || v.Kind == yaml.ScalarNode && strings.EqualFold(v.Value, value) {
+		return
 	}
+	for _, k := range keys {
+		at = at.with(k)
+	}
+	c.add(v, at.String(), describe(v), cmp.Or(value, "nothing")+": "+why)
 }
 
 // each visits the items of a list.

@@ -93,9 +93,10 @@ func (s schema) validate(src source, value any) Errors {
 	if err := s.compiled.Validate(value); !errors.As(err, &failed) {
 		return nil
 	}
-	c := complaints{schema: s, source: src}
+	c := complaints{schema: s, source: src, meant: map[string]bool{}}
 	c.collect(failed)
-	return c.problems
+	// What is only misspelt is not missing as well.
+	return slices.DeleteFunc(c.problems, func(p Problem) bool { return p.Found == "nothing" && c.meant[p.Path] })
 }
 
 // complaints turns what the validator says into problems.
@@ -103,6 +104,8 @@ type complaints struct {
 	schema
 	source
 	problems Errors
+	// meant are the fields that unknown ones were meant to be.
+	meant map[string]bool
 }
 
 func (c *complaints) collect(e *jsonschema.ValidationError) {
@@ -120,7 +123,9 @@ func (c *complaints) collect(e *jsonschema.ValidationError) {
 		sort.Strings(k.Properties)
 		for _, name := range k.Properties {
 			_, key := find(c.docs[0], at.with(name))
-			c.add(c.at(key, at.with(name).String(), "an unknown field", advice(name, part)))
+			want, near := advice(name, part)
+			c.meant[at.with(near).String()] = near != ""
+			c.add(c.at(key, at.with(name).String(), "an unknown field", want))
 		}
 	case *kind.Required:
 		for _, name := range k.Missing {
@@ -186,18 +191,19 @@ var later = map[string]string{
 	"autoscaler":    "nothing: a HorizontalPodAutoscaler belongs into the template",
 }
 
-// advice names the field that was meant by an unknown one.
-func advice(name string, part map[string]any) string {
+// advice says what to write instead of an unknown field, and which one was
+// meant by it, if that can be told.
+func advice(name string, part map[string]any) (want, near string) {
 	if words, ok := later[name]; ok {
-		return words
+		return words, ""
 	}
 	props, _ := part["properties"].(map[string]any)
 	known := slices.Sorted(maps.Keys(props))
 	if len(known) == 0 {
-		return "no fields"
+		return "no fields", ""
 	}
 	if near := nearest(name, known); near != "" {
-		return fmt.Sprintf("a known one: did you mean %q?", near)
+		return fmt.Sprintf("a known one: did you mean %q?", near), near
 	}
-	return "one of " + strings.Join(known, ", ")
+	return "one of " + strings.Join(known, ", "), ""
 }

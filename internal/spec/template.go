@@ -19,7 +19,7 @@ import (
 type Template struct {
 	source
 	namespace, service string
-	// kinds are those of the documents, in order.
+	// objects are the documents in order.
 	objects []document
 }
 
@@ -93,13 +93,16 @@ func (e Errors) readable() Errors {
 
 // fill puts values into all documents.
 func (t Template) fill(v Values) ([]*yaml.Node, Errors) {
-	f := filling{source: t.source, values: v}
-	f.port = t.backendPort(v)
+	port := t.backendPort(v)
 	docs := make([]*yaml.Node, len(t.docs))
+	var problems Errors
 	for i, doc := range t.docs {
+		f := filling{source: t.source, values: v, port: port}
 		docs[i] = f.fill(doc, "", nil)
+		c := confinement{current: document{index: i + 1, kind: text(docs[i], "kind")}}
+		problems = append(problems, f.problems.within(c.label())...)
 	}
-	return docs, f.problems.readable()
+	return docs, problems.readable()
 }
 
 // backendPort is the port of the version's Service: its only one, or the one

@@ -38,6 +38,14 @@ func (c *confinement) together(docs []document) {
 		c.current = *service
 		c.selects(pods, "spec", "selector")
 	}
+	for i, d := range docs {
+		if d.kind != "HorizontalPodAutoscaler" {
+			continue
+		}
+		if c.current = docs[i]; text(d.node, "spec", "scaleTargetRef", "name") != version {
+			c.add(sub(d.node, "spec", "scaleTargetRef", "name"), "spec.scaleTargetRef.name", "another target", version)
+		}
+	}
 	if backend == "VirtualNode" {
 		c.current = *back
 		c.selects(pods, "spec", "podSelector", "matchLabels")

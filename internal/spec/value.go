@@ -88,10 +88,12 @@ func scalar(n *yaml.Node) (any, error) {
 
 // describe says in a few words what a node is.
 func describe(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
+	switch {
+	case n.Kind == yaml.MappingNode:
 		return "an object"
-	case yaml.SequenceNode:
+	case n.Kind == yaml.SequenceNode && len(n.Content) == 0:
+		return "an empty list"
+	case n.Kind == yaml.SequenceNode:
 		return "a list"
 	}
 	switch n.Tag {
