@@ -5,7 +5,7 @@ import "time"
 // context is the context object as a frame sees it.
 func (s *stepper) context(f *Frame) any {
 	x := s.x
-	input, err := decode(x.Input)
+	input, err := decode([]byte(x.Input))
 	if err != nil {
 		input = nil
 	}

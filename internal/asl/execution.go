@@ -24,55 +24,55 @@ const MaxEvents = 25000
 // An Execution is one run of a state machine: plain data, to be stored between
 // steps. Only Step changes it once it was started.
 type Execution struct {
-	ID, Name               string // ARN and name, for the context object
-	MachineID, MachineName string
-	RoleARN                string
-	Input                  json.RawMessage
-	Started                time.Time
-	Status                 Status
+	ID, Name               string    `json:",omitzero"` // ARN and name, for the context object
+	MachineID, MachineName string    `json:",omitzero"`
+	RoleARN                string    `json:",omitzero"`
+	Input                  string    `json:",omitzero"` // as it was given
+	Started                time.Time `json:",omitzero"`
+	Status                 Status    `json:",omitzero"`
 
 	// When it has ended:
-	Ended  time.Time
-	Output json.RawMessage
-	Error  *string
-	Cause  *string
+	Ended  time.Time       `json:",omitzero"`
+	Output json.RawMessage `json:",omitzero"`
+	Error  *string         `json:",omitzero"`
+	Cause  *string         `json:",omitzero"`
 
-	Deadline  time.Time // of the whole machine; zero for none
-	LastEvent int64
-	Redrives  int
-	Redriven  time.Time
+	Deadline  time.Time `json:",omitzero"` // of the whole machine; zero for none
+	LastEvent int64     `json:",omitzero"`
+	Redrives  int       `json:",omitzero"`
+	Redriven  time.Time `json:",omitzero"`
 
-	Frames    []*Frame
-	LastFrame int
+	Frames    []*Frame `json:",omitzero"`
+	LastFrame int      `json:",omitzero"`
 }
 
 // A Frame is one line of work in an execution: the top one, or a branch of a
 // Parallel or Map state, and where it stands.
 type Frame struct {
-	ID     int
-	Parent int // the frame whose Parallel or Map state this one works for; 0 for none
-	Index  int // of the branch or item
+	ID     int `json:",omitzero"`
+	Parent int `json:",omitzero"` // the frame whose Parallel or Map state this one works for; 0 for none
+	Index  int `json:",omitzero"` // of the branch or item
 
-	State     string
-	Status    FrameStatus
-	Input     json.RawMessage // the state's raw input
-	Entered   time.Time
-	EnteredID int64
-	Previous  int64 // the last event of this line
+	State     string          `json:",omitzero"`
+	Status    FrameStatus     `json:",omitzero"`
+	Input     json.RawMessage `json:",omitzero"` // the state's raw input
+	Entered   time.Time       `json:",omitzero"`
+	EnteredID int64           `json:",omitzero"`
+	Previous  int64           `json:",omitzero"` // the last event of this line
 
-	Retries    []int // by retrier
-	RetryCount int
-	Wake       time.Time // when a wait or the delay of a retry ends
+	Retries    []int     `json:",omitzero"` // by retrier
+	RetryCount int       `json:",omitzero"`
+	Wake       time.Time `json:",omitzero"` // when a wait or the delay of a retry ends
 
-	Call      *Call
-	Calls     int       // how many calls this frame has made
-	Submitted bool      // the function has returned, the token is awaited
-	Deadline  time.Time // of the task; zero for none
-	Heartbeat int64     // seconds; 0 for none
-	HeartBy   time.Time
+	Call      *Call     `json:",omitzero"`
+	Calls     int       `json:",omitzero"` // how many calls this frame has made
+	Submitted bool      `json:",omitzero"` // the function has returned, the token is awaited
+	Deadline  time.Time `json:",omitzero"` // of the task; zero for none
+	Heartbeat int64     `json:",omitzero"` // seconds; 0 for none
+	HeartBy   time.Time `json:",omitzero"`
 
-	Branching *Branching
-	Item      json.RawMessage // the item of a Map iteration
+	Branching *Branching      `json:",omitzero"`
+	Item      json.RawMessage `json:",omitzero"` // the item of a Map iteration
 }
 
 // Branching is the state of a Parallel or Map state that waits for its frames.
@@ -103,14 +103,14 @@ const (
 // A Call is a function to be called for a frame. A driver that does not know
 // what became of a call makes it again: tasks run at least once.
 type Call struct {
-	Frame, Number int    // Number counts the frame's calls
-	State         string // the Task state
-	Service       string // "lambda", or another integration's
-	Action        string // "" for a function's own ARN, else like "invoke"
-	Function      string // name or ARN
-	Payload       json.RawMessage
-	Token         string    // of a task that ends by its token; else empty
-	Deadline      time.Time // when the task times out; zero for never
+	Frame, Number int             `json:",omitzero"` // Number counts the frame's calls
+	State         string          `json:",omitzero"` // the Task state
+	Service       string          `json:",omitzero"` // "lambda", or another integration's
+	Action        string          `json:",omitzero"` // "" for a function's own ARN, else like "invoke"
+	Function      string          `json:",omitzero"` // name or ARN
+	Payload       json.RawMessage `json:",omitzero"`
+	Token         string          `json:",omitzero"` // of a task that ends by its token; else empty
+	Deadline      time.Time       `json:",omitzero"` // when the task times out; zero for never
 }
 
 // frame finds a frame by its ID.

@@ -135,7 +135,7 @@ func replay(t *testing.T, r *recorded, d *Definition) (*Execution, []HistoryEven
 	}
 	x := &Execution{
 		ID: "arn:aws:states:us-east-1:111111111111:execution:machine:run", Name: "run", MachineName: "machine",
-		MachineID: "arn:aws:states:us-east-1:111111111111:stateMachine:machine", RoleARN: "role", Input: r.Input, Started: now,
+		MachineID: "arn:aws:states:us-east-1:111111111111:stateMachine:machine", RoleARN: "role", Input: string(r.Input), Started: now,
 	}
 	var history []HistoryEvent
 	var calls []Call

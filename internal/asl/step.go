@@ -91,8 +91,9 @@ func (s *stepper) begin() {
 	if s.d.timeout > 0 {
 		x.Deadline = x.Started.Add(time.Duration(s.d.timeout) * time.Second)
 	}
-	f := s.newFrame(0, 0, s.d.top.startAt, x.Input, 0)
-	s.log(f, "ExecutionStarted", withInput(Details{RoleARN: x.RoleARN}, x.Input))
+	input := json.RawMessage(x.Input)
+	f := s.newFrame(0, 0, s.d.top.startAt, input, 0)
+	s.log(f, "ExecutionStarted", withInput(Details{RoleARN: x.RoleARN}, input))
 	f.Previous = 0 // as recorded: the first state does not follow the start
 }
 

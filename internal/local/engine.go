@@ -198,7 +198,7 @@ func (e *Engine) Close() error {
 }
 
 func (e *Engine) env() asl.Env {
-	return asl.Env{Now: e.clock.Now().UTC(), Region: e.o.Region, Random: e.o.Random, NewUUID: e.o.NewUUID, NewToken: e.o.NewToken}
+	return asl.Env{Now: e.clock.Now().UTC().Truncate(time.Millisecond), Region: e.o.Region, Random: e.o.Random, NewUUID: e.o.NewUUID, NewToken: e.o.NewToken}
 }
 
 // Run returns when nothing is left to do at any time: every execution has

@@ -77,7 +77,7 @@ func (e *Engine) prepare(in StartInput) (*run, *summary, error) {
 	}
 	arn := e.executionARN(m.Name, in.Name)
 	if s := e.index[arn]; s != nil {
-		if r := e.runs[arn]; r != nil && s.status == asl.Running && string(r.record.Execution.Input) == in.Input {
+		if r := e.runs[arn]; r != nil && s.status == asl.Running && r.record.Execution.Input == in.Input {
 			return nil, s, nil
 		}
 		return nil, nil, fault(ExecutionAlreadyExists, "Execution Already Exists: '%s'", arn)
@@ -88,7 +88,7 @@ func (e *Engine) prepare(in StartInput) (*run, *summary, error) {
 	}
 	x := &asl.Execution{
 		ID: arn, Name: in.Name, MachineID: m.ARN, MachineName: m.Name, RoleARN: m.RoleARN,
-		Input: json.RawMessage(in.Input), Started: e.clock.Now().UTC().Truncate(time.Millisecond),
+		Input: in.Input, Started: e.clock.Now().UTC().Truncate(time.Millisecond),
 	}
 	r := e.adopt(Record{Execution: x, Definition: m.Definition, Revision: m.Revision, TraceID: in.TraceID}, d)
 	r.mu.Lock()
@@ -141,7 +141,7 @@ func (e *Engine) Describe(arn string) (Description, error) {
 		x := r.Execution
 		d = Description{
 			ARN: x.ID, Name: x.Name, MachineARN: x.MachineID, Status: x.Status, Started: x.Started, Stopped: x.Ended,
-			Input: string(x.Input), Output: string(x.Output), Error: x.Error, Cause: x.Cause, TraceID: r.TraceID,
+			Input: x.Input, Output: string(x.Output), Error: x.Error, Cause: x.Cause, TraceID: r.TraceID,
 			Redrives: x.Redrives, Redriven: x.Redriven, NotRedrivable: e.notRedrivable(x),
 		}
 	})
@@ -182,8 +182,9 @@ func (e *Engine) Stop(arn string, why asl.Failure) (time.Time, error) {
 }
 
 // Redrive takes up an execution that failed, timed out or was aborted, where it
-// stopped.
-func (e *Engine) Redrive(arn string) (time.Time, error) {
+// stopped. A second request with the same client token, if it is not empty,
+// does nothing and gives the time of the first.
+func (e *Engine) Redrive(arn, clientToken string) (time.Time, error) {
 	defer e.hold()()
 	r, err := e.locked(arn)
 	if err != nil {
@@ -195,38 +196,53 @@ func (e *Engine) Redrive(arn string) (time.Time, error) {
 		}
 	}
 	defer r.mu.Unlock()
+	if clientToken != "" && r.record.RedriveToken == clientToken {
+		e.letGo(r)
+		return r.x.Redriven, nil
+	}
 	if why := e.notRedrivable(r.x); why != "" {
-		if r.x.Status != asl.Running {
-			e.forget(r)
-		}
+		e.letGo(r)
 		return time.Time{}, fault(ExecutionNotRedrivable, "%s", why)
 	}
 	r.ended = make(chan struct{})
+	r.record.RedriveToken = clientToken
 	if err := r.step(asl.Redriven{}); err != nil {
 		return time.Time{}, fmt.Errorf("redrive execution %s: %w", arn, err)
 	}
 	return r.x.Redriven, nil
 }
 
+// letGo forgets a run that was only looked at.
+func (e *Engine) letGo(r *run) {
+	if r.x.Status != asl.Running && !r.record.HookPending {
+		e.forget(r)
+	}
+}
+
 // reopen takes an ended execution back from the store, with its lock held.
 func (e *Engine) reopen(arn string) (*run, error) {
+	r, err := e.taken(arn)
+	if err == nil {
+		r.mu.Lock()
+	}
+	return r, err
+}
+
+func (e *Engine) taken(arn string) (*run, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.runs[arn]; r != nil {
+		return r, nil
+	}
 	record, err := e.store.Record(arn)
 	if err != nil {
 		return nil, fmt.Errorf("read execution %s: %w", arn, err)
 	}
-	e.mu.Lock()
-	r := e.runs[arn]
-	if r == nil {
-		d, err := e.definition(record.Definition)
-		if err != nil {
-			e.mu.Unlock()
-			return nil, fault(InvalidDefinition, "Invalid State Machine Definition: '%v'", err)
-		}
-		r = e.adopt(record, d)
+	d, err := e.definition(record.Definition)
+	if err != nil {
+		return nil, fault(InvalidDefinition, "Invalid State Machine Definition: '%v'", err)
 	}
-	e.mu.Unlock()
-	r.mu.Lock()
-	return r, nil
+	return e.adopt(record, d), nil
 }
 
 // History are up to n events of an execution after the first skip ones; in

@@ -173,7 +173,7 @@ func (r *run) afterEnd() {
 		r.e.forget(r)
 		return
 	}
-	change := statusChange(r.x)
+	change, redrives := statusChange(r.x), r.x.Redrives
 	ctx := r.e.ctx
 	r.e.start(func() {
 		delay := hookDelay
@@ -190,8 +190,8 @@ func (r *run) afterEnd() {
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.x.Status == asl.Running {
-			return // redriven meanwhile
+		if r.x.Redrives != redrives {
+			return // its next end is told by itself
 		}
 		r.record.HookPending = false
 		if err := r.e.store.Commit(r.record, nil); err != nil {
@@ -214,7 +214,7 @@ func statusChange(x *asl.Execution) ExecutionStatusChange {
 	return ExecutionStatusChange{
 		ExecutionArn: x.ID, StateMachineArn: x.MachineID, Name: x.Name, Status: string(x.Status),
 		StartDate: x.Started.UnixMilli(), StopDate: &stop,
-		Input: string(x.Input), InputDetails: &detail{Included: true},
+		Input: x.Input, InputDetails: &detail{Included: true},
 		Error: x.Error, Cause: x.Cause,
 	}
 }

@@ -57,6 +57,8 @@ type Record struct {
 	Definition string // the machine's when the execution started
 	Revision   string
 	TraceID    string `json:",omitempty"`
+	// RedriveToken is the client token of the last redrive.
+	RedriveToken string `json:",omitempty"`
 	// HookPending says that the execution has ended and Options.OnEnd has not
 	// yet been told with success.
 	HookPending bool `json:",omitempty"`
