@@ -115,6 +115,13 @@ func (w Ownership) Owned(labels map[string]string) bool {
 		(!versioned || v == strconv.Itoa(w.Version))
 }
 
+// Keeps tells whether an object that exists with these labels stays as it is: what
+// is created only once, and a shared Service that is somebody else's, which is the
+// name that other services call.
+func (w Ownership) Keeps(o Object, labels map[string]string) bool {
+	return o.CreateOnly() || o.Kind() == "Service" && !w.Versioned(o.Name()) && !w.Owned(labels)
+}
+
 // Describe says what labels tell about an object's owner, for the error that
 // refuses to touch it.
 func Describe(labels map[string]string) string {

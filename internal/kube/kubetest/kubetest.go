@@ -57,8 +57,11 @@ func Open(t *testing.T) Cluster {
 	return c
 }
 
-// Namespaces is the resource of namespaces.
-var Namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+// The resources that have no namespace.
+var (
+	Namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	Nodes      = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
+)
 
 // Context is the kubeconfig's current context.
 func Context(t *testing.T, path string) string {
@@ -89,7 +92,7 @@ func Object(apiVersion, kind, name string, more map[string]any) *unstructured.Un
 }
 
 func (c Cluster) space(r schema.GroupVersionResource) string {
-	if r == Namespaces {
+	if r == Namespaces || r == Nodes {
 		return ""
 	}
 	return c.Namespace

@@ -148,7 +148,7 @@ func (c *Cluster) Apply(ctx context.Context, objects []workload.Object, o worklo
 	return c.core.Call(ctx, "workload.Apply", func() error {
 		for _, obj := range objects {
 			have, exists := c.objects[objectKey(obj.Namespace(), obj.Kind(), obj.Name())]
-			if exists && !obj.CreateOnly() && !o.Owned(labels(have)) {
+			if exists && !o.Keeps(obj, labels(have)) && !o.Owned(labels(have)) {
 				return fmt.Errorf("apply %v: %w: %s", obj, fault.Invalid, workload.Describe(labels(have)))
 			}
 		}
@@ -162,12 +162,14 @@ func (c *Cluster) Apply(ctx context.Context, objects []workload.Object, o worklo
 
 func (c *Cluster) apply(obj workload.Object, o workload.Ownership) {
 	key := objectKey(obj.Namespace(), obj.Kind(), obj.Name())
+	have, exists := c.objects[key]
+	if exists && o.Keeps(obj, labels(have)) {
+		return
+	}
 	if obj.CreateOnly() {
-		if _, exists := c.objects[key]; !exists {
-			c.objects[key] = obj
-			if c.Create != nil {
-				c.Create(obj)
-			}
+		c.objects[key] = obj
+		if c.Create != nil {
+			c.Create(obj)
 		}
 		return
 	}

@@ -58,6 +58,10 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 	}
 }
 
+// Scheduler is a scheduler that no cluster has, so that the suite's pods stay where
+// the test can play their kubelet.
+const Scheduler = "stepcanary-suite"
+
 // Objects are the Deployment and the Service of a version, as a template gives
 // them.
 func Objects(s workload.Service, number int) []workload.Object {
@@ -70,10 +74,13 @@ func Objects(s workload.Service, number int) []workload.Object {
 			"selector": map[string]any{"matchLabels": labels()},
 			"template": map[string]any{
 				"metadata": map[string]any{"labels": labels()},
-				"spec": map[string]any{"containers": []any{map[string]any{
-					"name": "app", "image": "podlet:" + name,
-					"ports": []any{map[string]any{"containerPort": int64(8080)}},
-				}}},
+				"spec": map[string]any{
+					"schedulerName": Scheduler,
+					"containers": []any{map[string]any{
+						"name": "app", "image": "podlet:" + name,
+						"ports": []any{map[string]any{"containerPort": int64(8080)}},
+					}},
+				},
 			},
 		}},
 		{"apiVersion": "v1", "kind": "Service", "metadata": meta(), "spec": map[string]any{

@@ -1,0 +1,65 @@
+package kube_test
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stepcanary/stepcanary/internal/kube"
+	"github.com/stepcanary/stepcanary/internal/kube/kubetest"
+	"github.com/stepcanary/stepcanary/internal/workload"
+	"github.com/stepcanary/stepcanary/internal/workload/workloadtest"
+)
+
+func TestCluster(t *testing.T) {
+	workloadtest.Run(t, func(t *testing.T) workloadtest.Subject {
+		c := kubetest.Open(t)
+		k := c.Kubelet(t)
+		service := workload.Service{Namespace: c.Namespace, Name: "checkout"}
+		return workloadtest.Subject{
+			Cluster: kube.NewCluster(c.Client),
+			Service: service,
+			Place:   func(t *testing.T, v workload.Version) { place(t, c, k, v) },
+			Ready: func(t *testing.T, name string, ready bool) {
+				k.Set(name, map[bool]map[string]any{true: kubetest.Ready(), false: kubetest.Unready()}[ready])
+			},
+			CannotPull: func(t *testing.T, name string) {
+				k.Set(name, kubetest.Waiting("ErrImagePull", "not found", 0, nil))
+				for i, reason := range []string{"ImagePullBackOff", "ErrImagePull"} {
+					time.AfterFunc(time.Duration(i+1)*400*time.Millisecond, func() {
+						k.Set(name, kubetest.Waiting(reason, "not found", 0, nil))
+					})
+				}
+			},
+			Crash: func(t *testing.T, name string) {
+				k.Set(name, kubetest.Waiting("CrashLoopBackOff", "back-off 10s", 1, kubetest.Exited(1, "Error")))
+			},
+			Delete: func(t *testing.T, name string) {
+				if err := c.In(c.Namespace, kube.Deployments).Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+	})
+}
+
+// place makes a Deployment and a Service as a team without us would have them.
+func place(t *testing.T, c kubetest.Cluster, k *kubetest.Kubelet, v workload.Version) {
+	labels := map[string]any{"app": v.Deployment}
+	k.Set(v.Deployment, kubetest.Ready())
+	c.Create(t, kube.Deployments, kubetest.Object("apps/v1", "Deployment", v.Deployment, map[string]any{"spec": map[string]any{
+		"replicas": v.Replicas,
+		"selector": map[string]any{"matchLabels": labels},
+		"template": map[string]any{
+			"metadata": map[string]any{"labels": labels},
+			"spec": map[string]any{
+				"schedulerName": workloadtest.Scheduler,
+				"containers":    []any{map[string]any{"name": "app", "image": v.Image}},
+			},
+		},
+	}}))
+	c.Create(t, kube.Services, kubetest.Object("v1", "Service", v.Name, map[string]any{"spec": map[string]any{
+		"selector": labels, "ports": []any{map[string]any{"port": 80, "targetPort": 8080}},
+	}}))
+}
