@@ -1,0 +1,77 @@
+package egress_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/stepcanary/stepcanary/internal/egress"
+	"github.com/stepcanary/stepcanary/internal/fault"
+)
+
+func TestCheck(t *testing.T) {
+	all := egress.Policy{Private: true, Loopback: true}
+	for address, allowed := range map[string][3]bool{ // by nothing, by private, by all
+		"93.184.216.34":          {true, true, true},
+		"2606:2800:220:1::1":     {true, true, true},
+		"10.0.0.7":               {false, true, true},
+		"172.31.255.1":           {false, true, true},
+		"192.168.1.1":            {false, true, true},
+		"fd12:3456::1":           {false, true, true},
+		"127.0.0.1":              {false, false, true},
+		"127.8.8.8":              {false, false, true},
+		"::1":                    {false, false, true},
+		"::ffff:127.0.0.1":       {false, false, true},
+		"169.254.169.254":        {false, false, false},
+		"169.254.170.2":          {false, false, false},
+		"::ffff:169.254.169.254": {false, false, false},
+		"64:ff9b::a9fe:a9fe":     {false, false, false},
+		"2002:a9fe:a9fe::1":      {false, false, false},
+		"::169.254.169.254":      {false, false, false},
+		"fd00:ec2::254":          {false, false, false},
+		"fd00:ec2::23":           {false, false, false},
+		"fe80::1":                {false, false, false},
+		"fe80::1%eth0":           {false, false, false},
+		"100.100.100.200":        {false, false, false},
+		"168.63.129.16":          {false, false, false},
+		"0.0.0.0":                {false, false, false},
+		"0.1.2.3":                {false, false, false},
+		"::":                     {false, false, false},
+		"224.0.0.1":              {false, false, false},
+		"ff02::1":                {false, false, false},
+	} {
+		for i, p := range []egress.Policy{{}, {Private: true}, all} {
+			if err := p.Check(netip.MustParseAddr(address)); (err == nil) != allowed[i] || err != nil && fault.Of(err) != fault.Invalid {
+				t.Errorf("%+v.Check(%s) = %v; want allowed %v", p, address, err, allowed[i])
+			}
+		}
+	}
+}
+
+func TestTransportChecksTheResolvedAddress(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	// A name, not an address: the check comes after it was resolved.
+	url := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	get := func(p egress.Policy) error {
+		res, err := (&http.Client{Transport: p.Transport()}).Get(url)
+		if err == nil {
+			res.Body.Close()
+		}
+		return err
+	}
+	if err := get(egress.Policy{Private: true}); err == nil || fault.Of(err) != fault.Invalid {
+		t.Errorf("Get(%s) without loopback = %v; want %v", url, err, fault.Invalid)
+	}
+	if err := get(egress.Policy{Loopback: true}); err != nil {
+		t.Errorf("Get(%s) with loopback = %v", url, err)
+	}
+}
+
+func TestTransportUsesNoProxy(t *testing.T) {
+	if p := (egress.Policy{}).Transport().Proxy; p != nil {
+		t.Error("the transport may use a proxy, which would connect to what is forbidden")
+	}
+}
