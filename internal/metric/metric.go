@@ -40,6 +40,9 @@ type Pace struct {
 	Every time.Duration
 	// Lag is how old an interval's end must be before its numbers are complete.
 	Lag time.Duration
+	// Grid is what a source's intervals begin at multiples of, counted from the zero
+	// time; zero where they begin anywhere. See [Pace.Window].
+	Grid time.Duration
 	// Settle is how long after a change of weight a counter may be read with a value
 	// from before it. An interval that begins within Settle of the change is fair
 	// evidence about a version, and none about how the requests were split.

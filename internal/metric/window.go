@@ -41,3 +41,25 @@ func (w Window) Spans() ([]Span, error) {
 	}
 	return slices.Clip(spans), nil
 }
+
+// Window is what can be read at this moment of the time since the last look, or
+// since the weight was seen in force: as many closed intervals as there are, at
+// most so many, each of at least this length and of one that the source can
+// tell. It is false where there is none yet; the first one can be read at next.
+func (p Pace) Window(since, now time.Time, every time.Duration, most int) (w Window, next time.Time, ok bool) {
+	if n := every / p.Every; n*p.Every < every {
+		every = (n + 1) * p.Every
+	}
+	every = max(every, p.Every)
+	if p.Grid > 0 {
+		if from := since.Truncate(p.Grid); from.Before(since) {
+			since = from.Add(p.Grid)
+		}
+	}
+	n := min(int(now.Add(-p.Lag).Sub(since)/every), most)
+	if n < 1 {
+		return Window{From: since, To: since, Every: every}, since.Add(every + p.Lag), false
+	}
+	to := since.Add(time.Duration(n) * every)
+	return Window{From: since, To: to, Every: every}, to.Add(every + p.Lag), true
+}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/metric"
 )
@@ -49,6 +51,39 @@ func TestSpansRefuseWhatCannotBeRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if spans, err := w.Spans(); fault.Of(err) != fault.Invalid {
 				t.Errorf("Spans() = %d spans, %v; want %v", len(spans), err, fault.Invalid)
+			}
+		})
+	}
+}
+
+func TestPaceWindow(t *testing.T) {
+	since := time.Date(2026, 11, 21, 9, 0, 12, 0, time.UTC)
+	at := func(d time.Duration) time.Time { return since.Add(d) }
+	second := metric.Pace{Every: time.Second, Lag: 2 * time.Second}
+	minute := metric.Pace{Every: time.Minute, Lag: 2 * time.Minute, Grid: time.Minute}
+	for name, tt := range map[string]struct {
+		pace           metric.Pace
+		age, every     time.Duration
+		from, to, next time.Duration
+		length         time.Duration
+	}{
+		"all that is closed":               {second, 10 * time.Second, 0, 0, 8 * time.Second, 11 * time.Second, time.Second},
+		"nothing is closed yet":            {second, 2900 * time.Millisecond, 0, 0, 0, 3 * time.Second, time.Second},
+		"longer intervals where asked for": {second, 13 * time.Second, 5 * time.Second, 0, 10 * time.Second, 17 * time.Second, 5 * time.Second},
+		"never shorter than the source's":  {minute, 6 * time.Minute, time.Second, 48 * time.Second, 228 * time.Second, 408 * time.Second, time.Minute},
+		"a multiple of the source's":       {minute, 6 * time.Minute, 90 * time.Second, 48 * time.Second, 168 * time.Second, 408 * time.Second, 2 * time.Minute},
+		"by the source's grid":             {minute, 3 * time.Minute, 0, 48 * time.Second, 48 * time.Second, 228 * time.Second, time.Minute},
+		"no more than may be asked for":    {second, time.Hour, 0, 0, 20 * time.Second, 23 * time.Second, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, next, ok := tt.pace.Window(since, at(tt.age), tt.every, 20)
+			want := metric.Window{From: at(tt.from), To: at(tt.to), Every: tt.length}
+			if diff := cmp.Diff(want, w); diff != "" || !next.Equal(at(tt.next)) || ok != (tt.to > tt.from) {
+				t.Errorf("Window() = %v, %v (-want +got):\n%s", next.Sub(since), ok, diff)
+			}
+			spans, err := w.Spans()
+			if (len(spans) > 0) != ok || err != nil {
+				t.Errorf("Spans() = %d, %v; want %v", len(spans), err, ok)
 			}
 		})
 	}

@@ -75,7 +75,7 @@ func (m *Meter) Unscoped() bool { return m.options.Queries.Unscoped }
 // Pace is a minute. Numbers belong to the minute in which they were counted,
 // but a minute begins with what was on its way.
 func (m *Meter) Pace() metric.Pace {
-	return metric.Pace{Every: Period, Lag: m.options.Lag, Settle: Period}
+	return metric.Pace{Every: Period, Lag: m.options.Lag, Grid: Period, Settle: Period}
 }
 
 // Intervals reads whole minutes.

@@ -39,19 +39,28 @@ func BasicSecrets(user, password string) []string {
 	return []string{password, base64.StdEncoding.EncodeToString([]byte(user + ":" + password))}
 }
 
-// SigV4 signs requests for Amazon Managed Service for Prometheus, at the time
-// that now tells.
-func SigV4(credentials aws.CredentialsProvider, region string, now func() time.Time) Authorize {
-	signer := v4.NewSigner()
-	return func(req *http.Request, body []byte) error {
-		c, err := credentials.Retrieve(req.Context())
-		if err != nil {
-			return fmt.Errorf("%w: AWS credentials: %v", fault.Transient, err)
-		}
-		sum := sha256.Sum256(body)
-		if err := signer.SignHTTP(req.Context(), c, req, hex.EncodeToString(sum[:]), "aps", region, now()); err != nil {
-			return fmt.Errorf("%w: sign: %v", fault.Invalid, err)
-		}
-		return nil
+// A Signer signs requests with AWS Signature Version 4.
+type Signer struct {
+	Credentials aws.CredentialsProvider
+	Region      string
+	// Service is the signing name, aps if empty: Amazon Managed Service for Prometheus.
+	Service string
+	Now     func() time.Time
+}
+
+// Authorize signs a request and its body.
+func (s Signer) Authorize(req *http.Request, body []byte) error {
+	c, err := s.Credentials.Retrieve(req.Context())
+	if err != nil {
+		return fmt.Errorf("%w: AWS credentials: %v", fault.Transient, err)
 	}
+	service := s.Service
+	if service == "" {
+		service = "aps"
+	}
+	sum := sha256.Sum256(body)
+	if err := v4.NewSigner().SignHTTP(req.Context(), c, req, hex.EncodeToString(sum[:]), service, s.Region, s.Now()); err != nil {
+		return fmt.Errorf("%w: sign: %v", fault.Invalid, err)
+	}
+	return nil
 }
