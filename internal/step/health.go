@@ -227,7 +227,7 @@ func (w *watcher) measure(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	intervals, err := w.meter.Intervals(ctx, w.subject(), window)
+	intervals, err := w.read(ctx, window)
 	if errors.Is(err, fault.Invalid) {
 		return fmt.Errorf("measure %s: %w", w.ro.Canary.Name, err)
 	}
@@ -237,12 +237,58 @@ func (w *watcher) measure(ctx context.Context) error {
 		return nil
 	}
 	w.out.Trouble = ""
-	for i := range intervals {
-		intervals[i].Weight = int(w.shift.Weight)
-	}
 	w.out.State, w.out.Judgement = w.ro.Policy.Look(w.out.State, intervals)
 	w.out.Intervals = append(w.out.Intervals, intervals...)
 	return nil
+}
+
+// read asks the source for the window's counts, and for the user's own numbers at its end.
+func (w *watcher) read(ctx context.Context, window metric.Window) ([]analysis.Interval, error) {
+	intervals, err := w.meter.Intervals(ctx, w.subject(), window)
+	if err != nil {
+		return nil, err
+	}
+	for i := range intervals {
+		intervals[i].Weight = int(w.shift.Weight)
+	}
+	queries, err := w.queries()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range w.ro.Policy.Limits {
+		if l.Kind != analysis.Value || len(intervals) == 0 {
+			continue
+		}
+		valuer, ok := w.meter.(metric.Valuer)
+		if !ok {
+			return nil, fmt.Errorf("limit %q: %w: this metrics source answers no queries", l.Name, fault.Invalid)
+		}
+		value, known, err := valuer.Value(ctx, w.subject(), queries[l.Source], window)
+		if err != nil {
+			return nil, fmt.Errorf("limit %q: %w", l.Name, err)
+		}
+		if last := &intervals[len(intervals)-1]; known {
+			if last.Values == nil {
+				last.Values = map[string]float64{}
+			}
+			last.Values[l.Name] = value
+		}
+	}
+	return intervals, nil
+}
+
+// queries are the user's own, by name; deploy.json was checked to have each that a limit names.
+func (w *watcher) queries() (map[string]string, error) {
+	var m struct {
+		Query map[string]string `json:"query"`
+	}
+	if len(w.ro.Metrics) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(w.ro.Metrics, &m); err != nil {
+		return nil, fmt.Errorf("read metrics settings: %w: %w", fault.Invalid, err)
+	}
+	return m.Query, nil
 }
 
 // every is the length of an interval: the source's own pace, or what deploy.json

@@ -1,7 +1,6 @@
 package step
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,7 +58,7 @@ func decide(doc spec.Spec) (Rollout, spec.Template, error) {
 	if err != nil {
 		return Rollout{}, spec.Template{}, err
 	}
-	kind, route := routing(doc, tmpl)
+	kind, route := doc.Routing(tmpl)
 	metrics, err := json.Marshal(doc.Metrics)
 	if err != nil {
 		return Rollout{}, spec.Template{}, fmt.Errorf("metrics: %w", err)
@@ -84,18 +83,6 @@ func decide(doc spec.Spec) (Rollout, spec.Template, error) {
 	}, tmpl, nil
 }
 
-// routing is the router that deploy.json names, or the one whose route the template holds.
-func routing(doc spec.Spec, tmpl spec.Template) (kind, route string) {
-	kind, route = tmpl.Router()
-	if doc.Router.Kind != "" {
-		kind = doc.Router.Kind
-	}
-	if doc.Router.Route != "" {
-		route = doc.Router.Route
-	}
-	return cmp.Or(kind, "gateway-api"), cmp.Or(route, doc.Service)
-}
-
 // begin reads the cluster and takes the lock. A conflict means that somebody
 // wrote the record meanwhile: everything is read again.
 func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl spec.Template, ro Rollout) (Rollout, error) {
@@ -115,6 +102,7 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 	}
 	if ro.First() {
 		ro.Plan.Steps = ro.Plan.Steps[len(ro.Plan.Steps)-1:]
+		ro.Policy.Steps = []int{100}
 	}
 	rec, err = s.take(ctx, access, ro, rec, doc.Image)
 	if err != nil {

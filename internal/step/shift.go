@@ -46,7 +46,9 @@ func (s ShiftWeight) Run(ctx context.Context, ev Event) (Shift, error) {
 	if err != nil {
 		return Shift{}, fmt.Errorf("await %d %% on %s: %w", out.Weight, ro.Route.Route, err)
 	}
-	now := s.Clock.Now()
+	// To the millisecond, as measurements are written down: what is judged again later
+	// must be cut at the same moments.
+	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
 	if !state.InForce {
 		if !now.Before(out.Deadline) {
 			return Shift{}, fmt.Errorf("await %d %% on %s: %w: %s", out.Weight, ro.Route.Route, fault.NotObserved, state.Why)

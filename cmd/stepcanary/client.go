@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/stepcanary/stepcanary/internal/story"
+)
+
+// machineName is the state machine's name, on AWS and in the local engine.
+const machineName = "stepcanary"
+
+// A target is the Step Functions API that a command speaks to: the one API it knows.
+type target struct {
+	endpoint string
+	machine  string
+}
+
+// flags adds what every command that talks to the API takes.
+func (t *target) flags(c *console, f *flag.FlagSet) {
+	f.StringVar(&t.endpoint, "endpoint", c.env("STEPCANARY_ENDPOINT"),
+		"Step Functions API, such as http://127.0.0.1:8083 of 'stepcanary serve' (or STEPCANARY_ENDPOINT);\nwithout it the AWS SDK's own settings decide")
+	f.StringVar(&t.machine, "machine", machineName, "the state machine's name")
+}
+
+// A client is an open target.
+type client struct {
+	*sfn.Client
+	machine string
+}
+
+func (t target) open(ctx context.Context) (client, error) {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return client{}, fmt.Errorf("load AWS settings: %w", err)
+	}
+	endpoint := t.endpoint
+	if endpoint != "" {
+		u, err := url.Parse(endpoint)
+		if err != nil || u.Host == "" {
+			return client{}, fmt.Errorf("--endpoint %q: a URL such as http://127.0.0.1:8083 is expected", endpoint)
+		}
+		if host := u.Hostname(); host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1" {
+			// The local engine knows no accounts: nothing of the person's is sent to it.
+			cfg.Region = "us-east-1"
+			cfg.Credentials = credentials.NewStaticCredentialsProvider("local", "local", "")
+		}
+	}
+	if cfg.Region == "" {
+		return client{}, errors.New("no Step Functions API: give --endpoint (STEPCANARY_ENDPOINT) for the local engine, or an AWS region and credentials")
+	}
+	api := sfn.NewFromConfig(cfg, func(o *sfn.Options) {
+		if endpoint != "" {
+			o.BaseEndpoint = aws.String(endpoint)
+		}
+	})
+	return client{Client: api, machine: t.machine}, nil
+}
+
+// arn finds the state machine by its name.
+func (c client) arn(ctx context.Context) (string, error) {
+	pages := sfn.NewListStateMachinesPaginator(c.Client, &sfn.ListStateMachinesInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return "", fmt.Errorf("list state machines: %w", err)
+		}
+		for _, m := range page.StateMachines {
+			if aws.ToString(m.Name) == c.machine {
+				return aws.ToString(m.StateMachineArn), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("no state machine is called %q there: is the engine deployed, or 'stepcanary serve' running?", c.machine)
+}
+
+// find gives the execution that who names: an ARN, an execution's name, or a service,
+// of which the running one counts before the last one. Empty is the only running one.
+func (c client) find(ctx context.Context, who string, running bool) (string, error) {
+	if strings.HasPrefix(who, "arn:") {
+		return who, nil
+	}
+	machine, err := c.arn(ctx)
+	if err != nil {
+		return "", err
+	}
+	found, err := c.list(ctx, machine, types.ExecutionStatusRunning, who)
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 && !running {
+		if found, err = c.list(ctx, machine, "", who); len(found) > 1 {
+			found = found[:1]
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) == 0 && who == "":
+		return "", exit{exitError, "no rollout is running"}
+	case len(found) == 0:
+		return "", exit{exitError, fmt.Sprintf("no rollout of %q was found", who)}
+	}
+	return "", fmt.Errorf("%d rollouts are running; name one of:\n  %s", len(found), strings.Join(found, "\n  "))
+}
+
+// list gives the executions, newest first, that who names. Without who: all.
+func (c client) list(ctx context.Context, machine string, status types.ExecutionStatus, who string) ([]string, error) {
+	var found []string
+	pages := sfn.NewListExecutionsPaginator(c.Client, &sfn.ListExecutionsInput{
+		StateMachineArn: aws.String(machine), StatusFilter: status,
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list executions: %w", err)
+		}
+		for _, e := range page.Executions {
+			is, err := c.names(ctx, who, e)
+			if err != nil {
+				return nil, err
+			}
+			if is {
+				found = append(found, aws.ToString(e.ExecutionArn))
+				if status == "" {
+					return found, nil // the newest that is not running
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// names tells whether who is the execution's name or its service. A service is looked up in the
+// input only where the name could be of it, because each look is a request.
+func (c client) names(ctx context.Context, who string, e types.ExecutionListItem) (bool, error) {
+	name := aws.ToString(e.Name)
+	if who == "" || who == name {
+		return true, nil
+	}
+	if !strings.HasPrefix(name, who+"-") {
+		return false, nil
+	}
+	d, err := c.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: e.ExecutionArn})
+	if err != nil {
+		return false, fmt.Errorf("describe %s: %w", name, err)
+	}
+	var in struct {
+		Service string `json:"microservice_name"`
+	}
+	_ = json.Unmarshal([]byte(aws.ToString(d.Input)), &in)
+	return in.Service == who, nil
+}
+
+// story reads the whole history of an execution.
+func (c client) story(ctx context.Context, execution string) (*story.Story, error) {
+	var events []types.HistoryEvent
+	pages := sfn.NewGetExecutionHistoryPaginator(c.Client, &sfn.GetExecutionHistoryInput{
+		ExecutionArn: aws.String(execution), MaxResults: 1000,
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read history of %s: %w", execution, err)
+		}
+		events = append(events, page.Events...)
+	}
+	return story.Read(execution, events), nil
+}

@@ -1,0 +1,129 @@
+// Command stepcanary rolls services out with AWS Step Functions, or with the local
+// engine that speaks the same API.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes, for scripts.
+const (
+	exitPromoted   = 0
+	exitError      = 1
+	exitRolledBack = 2
+	exitHeld       = 3
+	exitRefused    = 4
+)
+
+// A command is one verb.
+type command struct {
+	name, args, brief string
+	run               func(ctx context.Context, c *console, args []string) error
+}
+
+var commands = []command{
+	{"validate", "FOLDER | FILE", "check deploy.json and its template", validate},
+	{"plan", "FOLDER | FILE", "show each step: weight, hold, checks, time, events, cost", plan},
+	{"deploy", "FOLDER | FILE", "start a rollout", deploy},
+	{"status", "[SERVICE | EXECUTION]", "say what happens, why, and how long", status},
+	{"watch", "[SERVICE | EXECUTION]", "follow a rollout to its end", watch},
+	{"history", "[SERVICE | EXECUTION]", "tell a rollout from its history", history},
+	{"abort", "[SERVICE | EXECUTION]", "go back to the stable version now", abort},
+	{"promote", "[SERVICE | EXECUTION]", "go to 100 % now; the bake is still judged", promote},
+	{"pause", "[SERVICE | EXECUTION]", "stay at this weight until resumed", pause},
+	{"resume", "[SERVICE | EXECUTION]", "end a pause, or approve a step", resume},
+	{"retry", "[SERVICE | EXECUTION]", "start the same rollout again", retry},
+	{"report", "[SERVICE | EXECUTION]", "write the report of a rollout", writeReport},
+	{"judge", "--report FILE", "judge a report's measurements again", judge},
+	{"serve", "", "run the local engine: the Step Functions API on loopback", serve},
+	{"version", "", "print the version", version},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process around it, so that tests run the very same program.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c := &console{out: stdout, err: stderr, env: os.Getenv}
+	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		usage(stdout)
+		return exitPromoted
+	}
+	for _, cmd := range commands {
+		if cmd.name == args[0] {
+			return c.code(cmd.run(ctx, c, args[1:]))
+		}
+	}
+	fmt.Fprintf(stderr, "stepcanary: %q is not a command; see 'stepcanary help'\n", args[0])
+	return exitError
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "usage: stepcanary COMMAND [FLAGS] [ARGUMENT]\n\n")
+	for _, cmd := range commands {
+		fmt.Fprintf(w, "  %-10s %-24s %s\n", cmd.name, cmd.args, cmd.brief)
+	}
+	fmt.Fprint(w, "\nstepcanary COMMAND -h shows a command's flags.\n"+
+		"Exit codes: 0 promoted or done, 1 error or bad input, 2 rolled back, 3 held or not known, 4 refused.\n")
+}
+
+// An exit is an error that carries an exit code; its text may be empty where
+// everything was said already.
+type exit struct {
+	code int
+	text string
+}
+
+func (e exit) Error() string { return e.text }
+
+// code prints an error and gives its exit code.
+func (c *console) code(err error) int {
+	var e exit
+	switch {
+	case err == nil:
+		return exitPromoted
+	case errors.Is(err, flag.ErrHelp):
+		return exitPromoted
+	case errors.As(err, &e):
+		if e.text != "" {
+			fmt.Fprintf(c.err, "stepcanary: %s\n", e.text)
+		}
+		return e.code
+	}
+	fmt.Fprintf(c.err, "stepcanary: %v\n", err)
+	return exitError
+}
+
+// parse reads a verb's flags, which may stand before or after its argument, and gives
+// the arguments. More than most of them is an error.
+func parse(c *console, f *flag.FlagSet, args []string, most int) ([]string, error) {
+	f.SetOutput(c.err)
+	var rest []string
+	for {
+		if err := f.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, exit{exitError, ""} // the flag package has said it
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		rest = append(rest, f.Arg(0))
+		args = f.Args()[1:]
+	}
+	if len(rest) > most {
+		return nil, fmt.Errorf("%s: %d arguments are too many: %q", f.Name(), len(rest), rest)
+	}
+	return rest, nil
+}

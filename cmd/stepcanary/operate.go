@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/step"
+	"github.com/stepcanary/stepcanary/internal/story"
+)
+
+// tokenWithin is how long a request waits for a state that hears it: the states between
+// two holds take seconds.
+const tokenWithin = 10 * time.Second
+
+func abort(ctx context.Context, c *console, args []string) error {
+	return ask(ctx, c, "abort", args)
+}
+
+func promote(ctx context.Context, c *console, args []string) error {
+	return ask(ctx, c, string(rollout.WishPromote), args)
+}
+
+func pause(ctx context.Context, c *console, args []string) error {
+	return ask(ctx, c, string(rollout.WishPause), args)
+}
+
+func resume(ctx context.Context, c *console, args []string) error {
+	return ask(ctx, c, string(rollout.WishResume), args)
+}
+
+// ask brings a person's wish to a running rollout: as the answer to the token of the
+// state that waits. An abort that finds no such state stops the execution, and the rule on
+// stopped executions goes back.
+func ask(ctx context.Context, c *console, wish string, args []string) error {
+	f := flag.NewFlagSet(wish, flag.ContinueOnError)
+	var t target
+	t.flags(c, f)
+	reason := f.String("reason", "", "why, for the history and the events")
+	rest, err := parse(c, f, args, 1)
+	if err != nil {
+		return err
+	}
+	api, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	execution, err := api.find(ctx, strings.Join(rest, ""), true)
+	if err != nil {
+		return err
+	}
+	s, err := api.listening(ctx, execution)
+	if err != nil {
+		return err
+	}
+	if !s.Running() {
+		return exit{exitError, fmt.Sprintf("%s has ended already: %s", s.Name, s.Outcome)}
+	}
+	switch {
+	case s.Token != "":
+		name, cause := string(fault.Asked), request(wish, *reason)
+		if wish == "abort" {
+			name, cause = string(fault.Aborted), *reason
+		}
+		_, err = api.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{
+			TaskToken: aws.String(s.Token), Error: aws.String(name), Cause: aws.String(cause),
+		})
+	case wish == "abort":
+		_, err = api.StopExecution(ctx, &sfn.StopExecutionInput{
+			ExecutionArn: aws.String(execution), Error: aws.String(string(fault.Aborted)), Cause: aws.String(*reason),
+		})
+	default:
+		return exit{exitHeld, fmt.Sprintf("%s is in state %s, which does not listen; try again in a moment", s.Name, s.State)}
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", wish, s.Name, err)
+	}
+	c.printf("%s: asked to %s at %d %% (state %s)\n", s.Name, wish, s.Weight, s.State)
+	return nil
+}
+
+func request(wish, reason string) string {
+	b, _ := json.Marshal(step.Request{ // three strings
+		ID: time.Now().UTC().Format(time.RFC3339Nano), Wish: rollout.Wish(wish), Reason: reason,
+	})
+	return string(b)
+}
+
+// listening reads the story until a state waits for a token, the rollout is over, or
+// nothing of the kind has come for a while.
+func (c client) listening(ctx context.Context, execution string) (*story.Story, error) {
+	deadline := time.Now().Add(tokenWithin)
+	for {
+		s, err := c.story(ctx, execution)
+		if err != nil || s.Token != "" || !s.Running() || time.Now().After(deadline) {
+			return s, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
+
+// retry starts the rollout of an execution that has ended once more, as a new execution with the
+// same input: reality is read anew.
+func retry(ctx context.Context, c *console, args []string) error {
+	f := flag.NewFlagSet("retry", flag.ContinueOnError)
+	var t target
+	t.flags(c, f)
+	follow := f.Bool("watch", false, "follow the rollout to its end")
+	c.outputFlag(f)
+	rest, err := parse(c, f, args, 1)
+	if err != nil {
+		return err
+	}
+	api, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	execution, err := api.find(ctx, strings.Join(rest, ""), false)
+	if err != nil {
+		return err
+	}
+	d, err := api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(execution)})
+	if err != nil {
+		return fmt.Errorf("describe %s: %w", execution, err)
+	}
+	if d.Status == "RUNNING" {
+		return exit{exitRefused, fmt.Sprintf("%s is still running", aws.ToString(d.Name))}
+	}
+	var in struct {
+		Service string `json:"microservice_name"`
+	}
+	if err := json.Unmarshal([]byte(aws.ToString(d.Input)), &in); err != nil {
+		return fmt.Errorf("read input of %s: %w", aws.ToString(d.Name), err)
+	}
+	return api.start(ctx, c, in.Service, aws.ToString(d.Input), *follow)
+}

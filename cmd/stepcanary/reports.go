@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/stepcanary/stepcanary/internal/report"
+)
+
+// writeReport writes the report of a rollout: one page for people, the same facts as JSON.
+func writeReport(ctx context.Context, c *console, args []string) error {
+	f := flag.NewFlagSet("report", flag.ContinueOnError)
+	var t target
+	t.flags(c, f)
+	c.outputFlag(f)
+	dir := f.String("dir", "out", "folder to write to")
+	rest, err := parse(c, f, args, 1)
+	if err != nil {
+		return err
+	}
+	api, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	execution, err := api.find(ctx, strings.Join(rest, ""), false)
+	if err != nil {
+		return err
+	}
+	s, err := api.story(ctx, execution)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(*dir, 0o755); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	base := filepath.Join(*dir, s.Name)
+	r := report.Of(s)
+	page, err := r.HTML()
+	if err != nil {
+		return err
+	}
+	facts, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	for name, data := range map[string][]byte{base + ".html": page, base + ".json": facts} {
+		if err := os.WriteFile(name, data, 0o644); err != nil {
+			return fmt.Errorf("write report: %w", err)
+		}
+	}
+	if c.json {
+		return c.printJSON(map[string]string{"html": base + ".html", "json": base + ".json"})
+	}
+	c.printf("%s.html\n%s.json\n", base, base)
+	return nil
+}
+
+// judge judges a report's measurements again, offline, and compares the verdicts.
+func judge(_ context.Context, c *console, args []string) error {
+	f := flag.NewFlagSet("judge", flag.ContinueOnError)
+	c.outputFlag(f)
+	path := f.String("report", "", "a report's JSON")
+	if _, err := parse(c, f, args, 0); err != nil {
+		return err
+	}
+	if *path == "" {
+		return errors.New("judge: --report FILE is expected")
+	}
+	data, err := os.ReadFile(*path)
+	if err != nil {
+		return fmt.Errorf("judge: %w", err)
+	}
+	r, err := report.Parse(data)
+	if err != nil {
+		return fmt.Errorf("judge: %s: %w", *path, err)
+	}
+	again := r.Judge()
+	if c.json {
+		if err := c.printJSON(again); err != nil {
+			return err
+		}
+	} else {
+		for _, l := range again.Looks {
+			c.printf("%s  %3d %%  %-12s  %s\n", l.At.Format("15:04:05"), l.Weight, l.Now.Verdict, l.Now.Reason)
+		}
+	}
+	if n := again.Different(); n > 0 {
+		return exit{exitError, fmt.Sprintf("judge: %d of %d verdicts differ from the report's", n, len(again.Looks))}
+	}
+	if !c.json {
+		c.printf("%d verdicts, the same as the report's\n", len(again.Looks))
+	}
+	return nil
+}

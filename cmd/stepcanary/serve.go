@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/engine"
+	"github.com/stepcanary/stepcanary/internal/local"
+	"github.com/stepcanary/stepcanary/internal/platform"
+)
+
+// A server is what serve's flags say.
+type server struct {
+	listen, clock, lambda, state string
+	settings                     platform.Settings
+	metrics                      string
+}
+
+// serve runs the local engine until it is interrupted. Rollouts that run then go on when it is
+// started again with the same --state.
+func serve(ctx context.Context, c *console, args []string) error {
+	f := flag.NewFlagSet("serve", flag.ContinueOnError)
+	var s server
+	f.StringVar(&s.listen, "listen", "127.0.0.1:8083", "address of the API, on loopback")
+	f.StringVar(&s.clock, "clock", "real", "real or virtual: virtual jumps to the next due time")
+	f.StringVar(&s.lambda, "lambda-endpoint", "", "URL of a Lambda-compatible service that runs the functions")
+	f.StringVar(&s.state, "state", "", "file that keeps rollouts over a restart; empty keeps them in memory")
+	f.StringVar(&s.settings.Kubeconfig, "kubeconfig", kubeconfig(c), "path of the kubeconfig")
+	f.StringVar(&s.settings.Context, "context", "", "context of the kubeconfig; without it, the one called like cluster_name")
+	f.StringVar(&s.metrics, "metrics", c.env("STEPCANARY_METRICS"), "defaults for the block \"metrics\" of deploy.json, as JSON")
+	if _, err := parse(c, f, args, 0); err != nil {
+		return err
+	}
+	if s.metrics != "" {
+		if !json.Valid([]byte(s.metrics)) {
+			return fmt.Errorf("serve: --metrics %q: JSON is expected", s.metrics)
+		}
+		s.settings.Metrics = json.RawMessage(s.metrics)
+	}
+	slog.SetDefault(slog.New(slog.NewJSONHandler(c.err, nil)))
+	return s.run(ctx, c)
+}
+
+// kubeconfig is where kubectl would look.
+func kubeconfig(c *console) string {
+	if path := c.env("KUBECONFIG"); path != "" {
+		return path
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".kube", "config")
+}
+
+func (s server) run(ctx context.Context, c *console) error {
+	o, p, err := s.parts()
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	if a, ok := listener.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		_ = listener.Close()
+		return fmt.Errorf("serve: --listen %s: a loopback address is expected: whoever reaches the API can roll services out", s.listen)
+	}
+	e, err := engine.Local(o, p)
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	defer e.Close()
+	api := &http.Server{Handler: local.API(e), ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- api.Serve(listener) }()
+	c.printf("Step Functions API on http://%s (state machine %s)\n", listener.Addr(), engine.MachineName)
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	_ = api.Close()
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// parts are the engine's options and ports.
+func (s server) parts() (local.Options, engine.Ports, error) {
+	o := local.Options{LambdaEndpoint: s.lambda, Log: func(message string, err error) { slog.Error(message, "error", err) }}
+	switch s.clock {
+	case "real":
+		o.Clock = clock.Real{}
+	case "virtual":
+		o.Clock = clock.NewVirtual(time.Now())
+	default:
+		return o, engine.Ports{}, fmt.Errorf("serve: --clock %q: real or virtual is expected", s.clock)
+	}
+	if s.state != "" {
+		store, err := local.OpenBolt(s.state)
+		if err != nil {
+			return o, engine.Ports{}, fmt.Errorf("serve: --state %s: %w", s.state, err)
+		}
+		o.Store = store
+	}
+	return o, engine.Ports{Open: s.settings.Opener(), Meter: s.settings.MeterOpener(), Clock: o.Clock}, nil
+}
