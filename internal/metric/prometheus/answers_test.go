@@ -1,0 +1,382 @@
+package prometheus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/metric"
+	"github.com/stepcanary/stepcanary/internal/metric/metrictest"
+	"github.com/stepcanary/stepcanary/internal/metric/prometheus"
+	"github.com/stepcanary/stepcanary/internal/metric/queries"
+)
+
+// A wire answers requests without a network.
+type wire func(*http.Request) (*http.Response, error)
+
+func (w wire) RoundTrip(r *http.Request) (*http.Response, error) { return w(r) }
+
+func response(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// answering gives the same answer to everything.
+func answering(status int, body string) wire {
+	return func(*http.Request) (*http.Response, error) { return response(status, body), nil }
+}
+
+func meterOn(t testing.TB, w wire, o prometheus.Options) *prometheus.Meter {
+	t.Helper()
+	set, err := queries.OpenPrometheus("traefik")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Address, o.Queries, o.Transport, o.Lag = "https://prometheus.example", set, w, lag
+	if o.Clock == nil {
+		o.Clock = clock.NewVirtual(metrictest.Start.Add(10 * time.Minute))
+	}
+	m, err := prometheus.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// two is a window of two intervals.
+var two = metric.Window{From: metrictest.Start, To: metrictest.Start.Add(2 * time.Minute), Every: time.Minute}
+
+// matrix is an answer with the stable's requests at the window's ends and the
+// canary's as given, by code: values at -1, 0, 1 and 2 minutes; "" is no sample.
+func matrix(canary map[string][4]string) string {
+	series := []string{one("checkout-1", "200", [4]string{"100", "200", "300", "400"})}
+	for code, values := range canary {
+		series = append(series, one("checkout-2", code, values))
+	}
+	return `{"status":"success","data":{"resultType":"matrix","result":[` + strings.Join(series, ",") + `]}}`
+}
+
+func one(version, code string, values [4]string) string {
+	var samples []string
+	for i, v := range values {
+		if v != "" {
+			samples = append(samples, fmt.Sprintf(`[%d,%q]`, metrictest.Start.Add(time.Duration(i-1)*time.Minute).Unix(), v))
+		}
+	}
+	return fmt.Sprintf(`{"metric":{"__name__":"traefik_service_requests_total","code":%q,"service":%q},"values":[%s]}`,
+		code, traefik("checkout", version), strings.Join(samples, ","))
+}
+
+func TestWhatEachValueMeans(t *testing.T) {
+	const none = "not known"
+	for name, tt := range map[string]struct {
+		canary map[string][4]string
+		want   [2]string
+	}{
+		"a counter that rises":           {map[string][4]string{"200": {"1", "5", "9", "20"}}, [2]string{"4/0", "11/0"}},
+		"errors are the 5xx":             {map[string][4]string{"200": {"0", "0", "3", "3"}, "404": {"0", "0", "2", "2"}, "503": {"0", "0", "1", "2"}}, [2]string{"6/1", "1/1"}},
+		"a counter that stands":          {map[string][4]string{"200": {"7", "7", "7", "7"}}, [2]string{"0/0", "0/0"}},
+		"a counter that began anew":      {map[string][4]string{"200": {"1", "50", "3", "8"}}, [2]string{"3/0", "5/0"}},
+		"a series that is new":           {map[string][4]string{"200": {"1", "5", "9", "20"}, "500": {"", "", "2", "2"}}, [2]string{"6/2", "11/0"}},
+		"a series that went":             {map[string][4]string{"200": {"1", "5", "9", "20"}, "500": {"1", "1", "", ""}}, [2]string{"4/0", "11/0"}},
+		"a series that came back":        {map[string][4]string{"200": {"1", "", "9", "20"}}, [2]string{none, "11/0"}},
+		"a version that went":            {map[string][4]string{"200": {"1", "5", "", ""}}, [2]string{none, none}},
+		"no series of the version":       {nil, [2]string{none, none}},
+		"NaN":                            {map[string][4]string{"200": {"1", "5", "9", "NaN"}}, [2]string{"4/0", none}},
+		"NaN in one series of two":       {map[string][4]string{"200": {"1", "5", "9", "20"}, "500": {"0", "0", "NaN", "1"}}, [2]string{none, none}},
+		"an infinity":                    {map[string][4]string{"200": {"1", "5", "+Inf", "+Inf"}}, [2]string{none, none}},
+		"a negative infinity":            {map[string][4]string{"200": {"1", "-Inf", "5", "6"}}, [2]string{none, "1/0"}},
+		"a negative":                     {map[string][4]string{"200": {"1", "5", "-9", "20"}}, [2]string{none, none}},
+		"a number beyond floating point": {map[string][4]string{"200": {"1", "5", "1e999", "20"}}, [2]string{none, none}},
+		"a number beyond belief":         {map[string][4]string{"200": {"1", "5", "1e300", "1e300"}}, [2]string{none, "0/0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := meterOn(t, answering(http.StatusOK, matrix(tt.canary)), prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, two)
+			if err != nil || len(got) != 2 {
+				t.Fatalf("Intervals() = %v, %v", got, err)
+			}
+			for i, want := range tt.want {
+				text := none
+				if c := got[i].Canary; c.Known {
+					text = fmt.Sprintf("%d/%d", c.Requests, c.Errors)
+				}
+				if text != want {
+					t.Errorf("interval %d: canary %s; want %s", i, text, want)
+				}
+				if s := got[i].Stable; !s.Known || s.Requests != 100 {
+					t.Errorf("interval %d: stable %+v; want its 100 requests, whatever the canary's are", i, s)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatEachAnswerMeans(t *testing.T) {
+	const success = `{"status":"success","data":{"resultType":`
+	for name, tt := range map[string]struct {
+		status int
+		body   string
+		kind   fault.Kind
+		tries  int
+		want   string
+	}{
+		"a bad query":             {400, `{"status":"error","errorType":"bad_data","error":"1:3: parse error"}`, fault.Invalid, 1, "bad_data: 1:3: parse error"},
+		"no credentials":          {401, `unauthorized`, fault.Invalid, 1, "401 Unauthorized: unauthorized"},
+		"wrong credentials":       {403, `{"message":"The security token is invalid"}`, fault.Invalid, 1, "403 Forbidden"},
+		"no such path":            {404, `404 page not found`, fault.Invalid, 1, "404 Not Found"},
+		"too many samples":        {422, `{"status":"error","errorType":"execution","error":"too many samples"}`, fault.Invalid, 1, "too many samples"},
+		"a redirect":              {302, ``, fault.Invalid, 1, "302 Found"},
+		"throttling":              {429, `slow down`, fault.Transient, 3, "429 Too Many Requests"},
+		"an internal error":       {500, `oops`, fault.Transient, 3, "500 Internal Server Error"},
+		"a dead proxy":            {502, `<html>bad gateway</html>`, fault.Transient, 3, "502 Bad Gateway"},
+		"a restart":               {503, `{"status":"error","errorType":"unavailable","error":"starting"}`, fault.Transient, 3, "unavailable: starting"},
+		"a time-out":              {504, ``, fault.Transient, 3, "504 Gateway Timeout"},
+		"an empty body":           {200, ``, fault.Transient, 3, "not JSON"},
+		"no JSON":                 {200, `<html>log in</html>`, fault.Transient, 3, "not JSON"},
+		"JSON that ends too soon": {200, success + `"matrix","result":[`, fault.Transient, 3, "not JSON"},
+		"JSON of something else":  {200, `[]`, fault.Transient, 3, "not JSON"},
+		"no status":               {200, `{}`, fault.Transient, 3, `answered ""`},
+		"an error with 200":       {200, `{"status":"error","errorType":"timeout","error":"query timed out"}`, fault.Transient, 3, "query timed out"},
+		"a part of the answer":    {200, `{"status":"success","warnings":["store 2 is down"],"data":{"resultType":"matrix","result":[]}}`, fault.Transient, 3, "in part only: store 2 is down"},
+		"another type of result":  {200, success + `"vector","result":[]}}`, fault.Transient, 1, "a matrix is expected"},
+		"an unknown type":         {200, success + `"streams","result":[]}}`, fault.Transient, 3, `"streams"`},
+		"a sample that is none":   {200, success + `"matrix","result":[{"metric":{},"values":[[1,"x"]]}]}}`, fault.Transient, 3, `"x"`},
+		"a sample of one part":    {200, success + `"matrix","result":[{"metric":{},"values":[[1]]}]}}`, fault.Transient, 3, "2 are expected"},
+		"moments not asked for":   {200, strings.ReplaceAll(matrix(nil), fmt.Sprint(metrictest.Start.Unix()), fmt.Sprint(metrictest.Start.Unix()+7)), fault.Invalid, 1, "aligned to its step"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tries := 0
+			w := wire(func(*http.Request) (*http.Response, error) {
+				tries++
+				return response(tt.status, tt.body), nil
+			})
+			got, err := meterOn(t, w, prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, two)
+			if got != nil || fault.Of(err) != tt.kind || tries != tt.tries || !strings.Contains(fmt.Sprint(err), tt.want) {
+				t.Errorf("Intervals() = %v, %v after %d tries; want %v with %q after %d", got, err, tries, tt.kind, tt.want, tt.tries)
+			}
+		})
+	}
+}
+
+func TestATryThatFailsIsRepeated(t *testing.T) {
+	v := clock.NewVirtual(metrictest.Start.Add(time.Hour))
+	tries := 0
+	w := wire(func(*http.Request) (*http.Response, error) {
+		if tries++; tries == 1 {
+			res := response(http.StatusTooManyRequests, "")
+			res.Header.Set("Retry-After", "3")
+			return res, nil
+		}
+		if tries == 2 {
+			return nil, errors.New("connection reset")
+		}
+		return response(http.StatusOK, matrix(nil)), nil
+	})
+	before := v.Now()
+	got, err := meterOn(t, w, prometheus.Options{Clock: v}).Intervals(t.Context(), metrictest.Subject, two)
+	if err != nil || len(got) != 2 {
+		t.Fatalf("Intervals() = %v, %v; want the third try's answer", got, err)
+	}
+	if waited := v.Now().Sub(before); waited != 3500*time.Millisecond {
+		t.Errorf("waited %v; want the 3 s asked for, and 500 ms", waited)
+	}
+}
+
+func TestOneRequestPerFamilyReadsBothVersions(t *testing.T) {
+	var asked []string
+	w := wire(func(r *http.Request) (*http.Response, error) {
+		_ = r.ParseForm()
+		asked = append(asked, r.Form.Get("query"))
+		return response(http.StatusOK, matrix(nil)), nil
+	})
+	m := meterOn(t, w, prometheus.Options{})
+	if _, err := m.Intervals(t.Context(), metrictest.Subject, two); err != nil || len(asked) != 1 {
+		t.Errorf("Intervals() = %v with %d requests; want 1: %q", err, len(asked), asked)
+	}
+	asked = nil
+	bounded := two
+	bounded.Bounds = []float64{0.1, 1}
+	if _, err := m.Intervals(t.Context(), metrictest.Subject, bounded); err != nil || len(asked) != 2 {
+		t.Errorf("Intervals() with bounds = %v with %d requests; want 2: %q", err, len(asked), asked)
+	}
+	for _, q := range asked {
+		if !strings.Contains(q, "checkout-1") || !strings.Contains(q, "checkout-2") || strings.Contains(q, "rate(") {
+			t.Errorf("asked %q; want raw series of both versions", q)
+		}
+	}
+}
+
+// endless gives a byte at a time and never ends, until its request does.
+type endless struct {
+	ctx  context.Context
+	wait time.Duration
+}
+
+func (e endless) Read(p []byte) (int, error) {
+	if e.wait > 0 {
+		select {
+		case <-time.After(e.wait):
+		case <-e.ctx.Done():
+			return 0, e.ctx.Err()
+		}
+		p[0] = ' '
+		return 1, nil
+	}
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func (endless) Close() error { return nil }
+
+func TestAnAnswerWithoutEndIsGivenUp(t *testing.T) {
+	for name, tt := range map[string]struct {
+		wait time.Duration
+		want string
+	}{
+		"as slow as can be": {time.Second, "no answer from prometheus.example within 10s"},
+		"as fast as can be": {0, "larger than 8388608 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := wire(func(r *http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: endless{r.Context(), tt.wait}}, nil
+				})
+				before := time.Now()
+				got, err := meterOn(t, w, prometheus.Options{Clock: clock.Real{}}).Intervals(t.Context(), metrictest.Subject, two)
+				if got != nil || fault.Of(err) != fault.Transient || !strings.Contains(fmt.Sprint(err), tt.want) {
+					t.Errorf("Intervals() = %v, %v; want %v with %q", got, err, fault.Transient, tt.want)
+				}
+				if took := time.Since(before); took > 31*time.Second {
+					t.Errorf("gave up after %v; want 3 tries of at most 10 s and the waits between them", took)
+				}
+			})
+		})
+	}
+}
+
+func TestASecretIsInNoError(t *testing.T) {
+	const token = "s3cr3t-t0ken"
+	for name, w := range map[string]wire{
+		"sent back in a refusal":      answering(http.StatusForbidden, "no such token: "+token),
+		"sent back in an error":       answering(http.StatusOK, `{"status":"error","error":"bad `+token+`"}`),
+		"sent back in no JSON":        answering(http.StatusOK, token),
+		"in the transport's own word": func(r *http.Request) (*http.Response, error) { return nil, fmt.Errorf("dial: %v", r.Header) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := meterOn(t, w, prometheus.Options{Authorize: prometheus.Bearer(token), Secrets: []string{token}})
+			_, err := m.Intervals(t.Context(), metrictest.Subject, two)
+			if err == nil || strings.Contains(err.Error(), token) {
+				t.Errorf("Intervals() = %v; want an error without the token", err)
+			}
+			if k := fault.Of(err); k != fault.Invalid && k != fault.Transient {
+				t.Errorf("the error's kind is %v; it must survive", k)
+			}
+		})
+	}
+}
+
+func TestValue(t *testing.T) {
+	vector := func(values ...string) string {
+		var series []string
+		for _, v := range values {
+			series = append(series, `{"metric":{},"value":[1,"`+v+`"]}`)
+		}
+		return `{"status":"success","data":{"resultType":"vector","result":[` + strings.Join(series, ",") + `]}}`
+	}
+	data := func(kind, result string) string {
+		return `{"status":"success","data":{"resultType":"` + kind + `","result":` + result + `}}`
+	}
+	for name, tt := range map[string]struct {
+		body  string
+		value float64
+		known bool
+		kind  fault.Kind
+	}{
+		"one series":                 {body: vector("0.25"), value: 0.25, known: true},
+		"a scalar":                   {body: data("scalar", `[1,"3"]`), value: 3, known: true},
+		"a range of one series":      {body: data("matrix", `[{"metric":{},"values":[[1,"3"],[2,"4"]]}]`), value: 4, known: true},
+		"nothing":                    {body: vector()},
+		"an empty range":             {body: data("matrix", `[{"metric":{},"values":[]}]`)},
+		"NaN":                        {body: vector("NaN")},
+		"an infinity":                {body: vector("+Inf")},
+		"a scalar that is no number": {body: data("scalar", `[1,"NaN"]`)},
+		"several series":             {body: vector("1", "1"), kind: fault.Invalid},
+		"a string":                   {body: data("string", `[1,"3"]`), kind: fault.Invalid},
+		"something else":             {body: `{}`, kind: fault.Transient},
+	} {
+		t.Run(name, func(t *testing.T) {
+			value, known, err := meterOn(t, answering(http.StatusOK, tt.body), prometheus.Options{}).Value(t.Context(), metrictest.Subject, "q", two)
+			if value != tt.value || known != tt.known || tt.kind == "" && err != nil || tt.kind != "" && fault.Of(err) != tt.kind {
+				t.Errorf("Value() = %v, %v, %v; want %v, %v, %v", value, known, err, tt.value, tt.known, tt.kind)
+			}
+		})
+	}
+}
+
+func TestValueFillsInTheNames(t *testing.T) {
+	asked := ""
+	w := wire(func(r *http.Request) (*http.Response, error) {
+		_ = r.ParseForm()
+		asked = r.Form.Get("query") + " at " + r.Form.Get("time")
+		return response(http.StatusOK, `{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}`), nil
+	})
+	m := meterOn(t, w, prometheus.Options{})
+	if _, _, err := m.Value(t.Context(), metrictest.Subject, `sum(increase(lag{pod=~"${VERSION}-.+"}[${WINDOW}]))`, two); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf(`sum(increase(lag{pod=~"checkout-2-.+"}[120s])) at %d.000`, two.To.Unix())
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+	asked = ""
+	if _, _, err := m.Value(t.Context(), metrictest.Subject, "${PASSWORD}", two); fault.Of(err) != fault.Invalid || asked != "" {
+		t.Errorf("Value(an unknown placeholder) = %v, asked %q; want %v and no question", err, asked, fault.Invalid)
+	}
+}
+
+func TestBoundsAreBuckets(t *testing.T) {
+	m := metrictest.Model{Versions: map[string][]counts{"checkout-1": metrictest.Row(3, metrictest.Some(10, 0))}}
+	s := told(m)
+	w := wire(func(r *http.Request) (*http.Response, error) {
+		r.URL.Path = "/prefix" + r.URL.Path
+		return serve(s, r), nil
+	})
+	meter := meterOn(t, w, prometheus.Options{Clock: clock.NewVirtual(m.End())})
+	got, err := meter.Bounds(t.Context(), metrictest.Subject, []float64{0.1, 0.3, 0.7, 2})
+	if diff := cmp.Diff([]float64{0.1, 0.5, 1}, got); err != nil || diff != "" {
+		t.Errorf("Bounds() = %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestABoundAboveTheLastBucketTellsNothing(t *testing.T) {
+	m := metrictest.Model{Subject: metrictest.Subject, Versions: map[string][]counts{
+		"checkout-1": metrictest.Row(3, metrictest.Some(10, 0)), "checkout-2": metrictest.Row(3, metrictest.Some(10, 0, 10, 10)),
+	}}
+	s := told(m)
+	w := wire(func(r *http.Request) (*http.Response, error) {
+		r.URL.Path = "/prefix" + r.URL.Path
+		return serve(s, r), nil
+	})
+	window := two
+	window.Bounds = []float64{0.3, 30}
+	got, err := meterOn(t, w, prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, window)
+	if err != nil || got[0].Canary.Slow != nil || got[0].Canary.Requests != 10 {
+		t.Errorf("Intervals() = %+v, %v; want requests, and no slow ones: 0 would say that none took 30 s", got, err)
+	}
+	window.Bounds = []float64{0.3}
+	got, err = meterOn(t, w, prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, window)
+	if diff := cmp.Diff([]int64{10}, got[0].Canary.Slow); err != nil || diff != "" {
+		t.Errorf("slow above the next bucket, 0.5 s: %v (-want +got):\n%s", err, diff)
+	}
+}
