@@ -170,9 +170,5 @@ func (p Policy) proof(s State, i int, ratio float64, grid []float64) float64 {
 		return relative
 	}
 	all := e.Canary.plus(e.Lone.Requests, e.Lone.Errors)
-	if s.Alone {
-		all = e.Lone
-		relative = 0
-	}
 	return max(relative, rateEvidence(rate, better, all.Errors, all.Requests)) - math.Ln2
 }

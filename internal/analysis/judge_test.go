@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,85 @@ func TestUnhealthyStays(t *testing.T) {
 	}
 }
 
+func TestFailedLimitStaysInTheNextStep(t *testing.T) {
+	p := onlyLimits(FailureThreshold(0, 0))
+	s, _ := p.Look(State{}, repeat(1, 10, [4]int64{100, 1, 900, 0}))
+	s = s.NextStep()
+	if _, j := p.Look(s, later(s, repeat(5, 10, [4]int64{100, 0, 900, 0}))); j.Verdict != Unhealthy || j.Enough {
+		t.Errorf("after a step that failed: %v, enough %v; want unhealthy and not", j.Verdict, j.Enough)
+	}
+}
+
+func TestWarmupIsLeftOutOfTheComparison(t *testing.T) {
+	p := byClock(0)
+	p.Comparison.Warmup = 30 * time.Second
+	cold := repeat(3, 5, [4]int64{50, 25, 950, 5})
+	s, j := p.Look(State{}, cold)
+	if j.Verdict != Inconclusive || find(t, j, errorsName).Canary.Requests != 0 {
+		t.Errorf("within the warm-up: %v with %+v; want inconclusive and nothing compared", j.Verdict, find(t, j, errorsName).Canary)
+	}
+	if _, j = p.Look(s, later(s, repeat(6, 5, [4]int64{50, 0, 950, 5}))); j.Verdict != Healthy {
+		t.Errorf("after the warm-up: %v, %s; want healthy", j.Verdict, j.Reason)
+	}
+	if _, j = p.Look(s, later(s, cold)); j.Verdict != Unhealthy {
+		t.Errorf("still bad after the warm-up: %v; want unhealthy", j.Verdict)
+	}
+}
+
+// The two ways of proving share the permitted error, half each.
+func TestProofByTheObjective(t *testing.T) {
+	p := byClock(0)
+	_, j := p.Look(State{}, repeat(8, 5, [4]int64{50, 0, 950, 0}))
+	want := 0.0
+	for _, rate := range []float64{0.001, 0.0025, 0.005} {
+		want += math.Pow((1-rate)/(1-0.01), 400) / 3 / 2
+	}
+	if got := find(t, j, errorsName).Good; !near(got, want, 1e-9) {
+		t.Errorf("400 clean requests against 1 %%: evidence %v; want %v", got, want)
+	}
+}
+
+func TestHarmIsSeenThoughItBeginsLate(t *testing.T) {
+	p := byClock(0)
+	s, _ := p.Look(State{}, repeat(100, 5, [4]int64{50000, 0, 950000, 9}))
+	s = s.NextStep()
+	if _, j := p.Look(s, later(s, repeat(1, 5, [4]int64{1000, 20, 19000, 0}))); j.Verdict != Unhealthy {
+		t.Errorf("2 %% after five million clean requests: %v, %s; want unhealthy", j.Verdict, j.Reason)
+	}
+}
+
+func TestLatencyHasNoObjective(t *testing.T) {
+	p := byClock(0)
+	p.Comparison.LatencyBounds = []time.Duration{100 * time.Millisecond}
+	_, j := p.Look(State{}, slowed(repeat(12, 100, [4]int64{50, 0, 0, 0}), 25))
+	if j.Verdict != Healthy || !find(t, j, "slower than 100ms").Advisory {
+		t.Errorf("a first deployment, half slower than a bound: %v, %s; want healthy", j.Verdict, j.Reason)
+	}
+}
+
+func TestEvidenceOnSeveralMeasuresIsAveraged(t *testing.T) {
+	for n := range 5 {
+		sum := 0.0
+		for _, w := range (Policy{Comparison: Comparison{LatencyBounds: make([]time.Duration, n)}}).weights() {
+			sum += w
+		}
+		if !near(sum, 1, 1e-12) {
+			t.Errorf("%d latency bounds: the weights add up to %v; want 1", n, sum)
+		}
+	}
+}
+
+func TestBakeStartsWithEvidenceOfItsOwn(t *testing.T) {
+	p := byClock(0)
+	s, j := p.Look(State{}, repeat(3, 5, [4]int64{5, 1, 95, 0}))
+	if !j.Hold {
+		t.Fatalf("before the bake: no hold, %s", j.Reason)
+	}
+	if _, j = p.Look(s.Bake(), later(s, repeat(1, 100, [4]int64{2, 0, 0, 0}))); j.Hold {
+		t.Errorf("in the bake's first clean interval: hold, %s; want none", j.Reason)
+	}
+}
+
 // What was good early must not hide what goes bad late.
 func TestLateRegressionIsFoundThoughTheStartWasGood(t *testing.T) {
 	p := byClock(0)
@@ -183,6 +263,20 @@ func TestBakeIsHeldAgainstWhatStableShowed(t *testing.T) {
 	_, j := p.Look(s.Bake(), later(s, repeat(120, 100, [4]int64{1000, 30, 0, 0})))
 	if j.Verdict != Healthy {
 		t.Errorf("3 %% at 100 %%, as stable did: %v, %s; want healthy", j.Verdict, j.Reason)
+	}
+}
+
+// A step at 100 % need not prove again what was proven beside stable.
+func TestProofBesideStableCountsAtFullWeight(t *testing.T) {
+	p := byEvidence()
+	p.Steps = []int{50, 100}
+	s, j := p.Look(State{}, repeat(60, 50, [4]int64{500, 15, 500, 15}))
+	if !j.Enough {
+		t.Fatalf("at 50 %%: not enough, %s", j.Reason)
+	}
+	s = s.NextStep()
+	if _, j = p.Look(s, later(s, repeat(12, 100, [4]int64{1000, 30, 0, 0}))); !j.Enough || j.Verdict != Healthy {
+		t.Errorf("at 100 %%: %v, enough %v, %s; want healthy and enough", j.Verdict, j.Enough, j.Reason)
 	}
 }
 

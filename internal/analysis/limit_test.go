@@ -85,6 +85,42 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+func TestValueWithoutWindowMustBeNew(t *testing.T) {
+	p := onlyLimits(Limit{Name: "queue", Kind: Value, Bound: 10}, FailureThreshold(0, time.Hour))
+	in := valued(repeat(20, 10, [4]int64{100, 0, 900, 0}), "queue", 1)
+	for i := 10; i < 20; i++ {
+		in[i].Values = nil
+	}
+	if _, j := p.Look(State{}, in[:10]); j.Verdict != Healthy {
+		t.Errorf("with a new value: %v, %s; want healthy", j.Verdict, j.Reason)
+	}
+	if _, j := p.Look(State{}, in); j.Verdict != Inconclusive {
+		t.Errorf("with a value of 100 s ago: %v; want inconclusive", j.Verdict)
+	}
+}
+
+func TestEachLimitHasItsOwnWindow(t *testing.T) {
+	p := onlyLimits(
+		Limit{Name: "long", Kind: ErrorCount, Bound: 3, Window: time.Hour},
+		Limit{Name: "short", Kind: ErrorCount, Bound: 2, Window: 20 * time.Second, FailuresAllowed: 100},
+	)
+	s, _ := p.Look(State{}, repeat(1, 10, [4]int64{100, 3, 900, 0}))
+	s, _ = p.Look(s, later(s, repeat(5, 10, [4]int64{100, 0, 900, 0})))
+	for i, want := range []int64{3, 0} {
+		if m := s.Checks[i].Last; m.Canary.Errors != want || m.Verdict != Healthy {
+			t.Errorf("%s: %d errors, %v; want %d and healthy", m.Name, m.Canary.Errors, m.Verdict, want)
+		}
+	}
+}
+
+func TestMoreSlowThanRequestsIsNoData(t *testing.T) {
+	p := onlyLimits(Limit{Name: "slow", Kind: SlowRatio, Above: time.Second, Bound: 1})
+	p.Comparison.LatencyBounds = []time.Duration{time.Second}
+	if _, j := p.Look(State{}, slowed(repeat(3, 10, [4]int64{100, 0, 900, 0}), 101)); j.Verdict != Inconclusive {
+		t.Errorf("101 slow ones of 100: %v, %s; want inconclusive", j.Verdict, j.Reason)
+	}
+}
+
 func TestLimitWithoutDataExhaustsItsPatience(t *testing.T) {
 	p := onlyLimits(Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, InconclusiveAllowed: 3})
 	in := without(repeat(5, 10, [4]int64{100, 0, 900, 0}), 0, 5)

@@ -136,6 +136,10 @@ func TestLookIgnoresWhatItCounted(t *testing.T) {
 	p := Policy{Comparison: Comparison{Enabled: true}}
 	in := stream(10, [4]int64{10, 1, 90, 1}, [4]int64{10, 1, 90, 1})
 	s, _ := p.Look(State{}, in)
+	lying := later(s, stream(10, [4]int64{10, 11, 90, 1}))
+	if s, j := p.Look(s, lying); j.Canary.Requests != 20 || !s.Silent {
+		t.Errorf("more errors than requests: %d canary requests, silent %v; want 20 and true", j.Canary.Requests, s.Silent)
+	}
 	overlapping := in[1]
 	overlapping.From, overlapping.To = in[1].From.Add(5*time.Second), in[1].To.Add(5*time.Second)
 	_, j := p.Look(s, []Interval{in[0], in[1], overlapping})

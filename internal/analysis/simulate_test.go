@@ -163,6 +163,16 @@ func TestWeightsIncidentsAndNoiseDoNotRollBack(t *testing.T) {
 	}
 }
 
+// An hour at 100 % with the errors just within the objective, six times as
+// long as the bake that the policy reckons with.
+func TestBakeSeldomRollsBackWithinTheObjective(t *testing.T) {
+	u := users{perSecond: 100, weight: 100, canary: 0.01}
+	decide(t, below, 0.06, func(rng *rand.Rand) bool {
+		s, _ := byClock(0).Look(State{}.Bake(), u.intervals(rng, State{}, 360))
+		return s.Failed != nil
+	})
+}
+
 // The table's times are 80 % points; two thirds leave room for its rounding.
 func TestRegressionsAreFoundInTime(t *testing.T) {
 	for _, row := range seenAfter {
