@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +30,12 @@ func (c *checks) run() Errors {
 	c.metrics()
 	if len(c.problems) == 0 {
 		c.budget()
+	}
+	if len(c.problems) == 0 {
+		// What only the judge itself knows. It names the setting, not its place.
+		if err := c.spec.Policy().Validate(); err != nil {
+			c.problems = append(c.problems, c.whole("analysis", "a policy that cannot judge: "+err.Error(), ""))
+		}
 	}
 	return c.problems
 }
@@ -77,6 +85,9 @@ func (c *checks) steps() {
 		if hold := []string{"steps", strconv.Itoa(i), "hold"}; last == 100 && c.has("bake") && c.has(hold...) && s.Hold != c.spec.Bake {
 			c.add(fmt.Sprintf("%v, which bake says, or no hold", c.spec.Bake), hold...)
 		}
+	}
+	if c.spec.Pace == ByEvidence && c.spec.Analysis.Compare.Off {
+		c.add("the comparison, because pace is evidence", "analysis", "compare")
 	}
 	if c.spec.Pace == ByEvidence && c.spec.LongestStep < c.spec.WaitTime {
 		c.add(fmt.Sprintf("at least wait_time, %v", c.spec.WaitTime), "longest_step")
@@ -133,9 +144,23 @@ func (c *checks) metrics() {
 			}
 		}
 	}
-	only("prometheus", "address", "auth", "queries")
-	only("cloudwatch", "namespace")
+	only("prometheus", "address", "auth", "ca", "scrape_interval")
+	only("cloudwatch", "namespace", "load_balancer", "target_groups")
+	for name, query := range c.spec.Metrics.Query {
+		for _, m := range queryVariable.FindAllStringSubmatch(query, -1) {
+			if !slices.Contains(queryVariables, m[1]) {
+				node, _ := find(c.docs[0], place{"metrics", "query", name})
+				c.problems = append(c.problems, c.at(node, "metrics.query."+name, m[0], "one of ${"+strings.Join(queryVariables, "}, ${")+"}"))
+			}
+		}
+	}
 }
+
+// queryVariables are what queries.Fill fills in.
+var (
+	queryVariable  = regexp.MustCompile(`\$\{([^}]*)\}?`)
+	queryVariables = []string{"CLUSTER", "NAMESPACE", "SERVICE", "ROUTE", "VERSION", "STABLE", "WINDOW"}
+)
 
 func (c *checks) budget() {
 	b := c.spec.Budget()

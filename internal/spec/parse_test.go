@@ -183,8 +183,9 @@ func TestBudget(t *testing.T) {
 	if want := 2*31*time.Minute + 5*time.Minute + time.Hour + 20*time.Second; b.Longest != want {
 		t.Errorf("Longest = %v, want %v", b.Longest, want)
 	}
-	// 30 minutes are three slices of ten, and one more for what begins late.
-	if want := 300 + 2*(12+4*12); b.Events != want {
+	// Each step is a shift of 14 and watches of 8 events a minute, one of them for
+	// what begins late; so is the time to become ready.
+	if want := 270 + 6*8 + 2*(14+21*8+11*8); b.Events != want {
 		t.Errorf("Events = %d, want %d", b.Events, want)
 	}
 }

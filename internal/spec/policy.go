@@ -96,8 +96,11 @@ func (s Spec) limit(l Limit) analysis.Limit {
 		FailuresAllowed: l.FailuresAllowed, InconclusiveAllowed: l.InconclusiveAllowed,
 		Advisory: l.Advisory, Source: l.Metric,
 	}
-	if kind == analysis.LatencyPercentile {
+	switch kind {
+	case analysis.LatencyPercentile:
 		out.Percentile = l.Percentile
+	case analysis.Value:
+		out.Source = s.Metrics.Query[l.Metric] // what the meter is asked
 	}
 	return out
 }

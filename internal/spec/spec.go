@@ -118,7 +118,8 @@ func (c *Comparison) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*fields)(c))
 }
 
-// Metrics says where requests were counted. Empty fields are the engine's to fill.
+// Metrics says where requests were counted. Empty fields are the engine's to
+// fill. Its JSON is what package meters reads.
 type Metrics struct {
 	Provider  string            `json:"provider,omitempty"`
 	Address   string            `json:"address,omitempty"`
@@ -126,7 +127,14 @@ type Metrics struct {
 	Namespace string            `json:"namespace,omitempty"`
 	Queries   string            `json:"queries,omitempty"`
 	Auth      Auth              `json:"auth,omitzero"`
+	CA        string            `json:"ca,omitempty"`
 	Query     map[string]string `json:"query,omitempty"`
+
+	ScrapeInterval rollout.Duration `json:"scrape_interval,omitempty"`
+	Lag            rollout.Duration `json:"lag,omitempty"`
+
+	LoadBalancer string            `json:"load_balancer,omitempty"`
+	TargetGroups map[string]string `json:"target_groups,omitempty"`
 }
 
 // Auth is how the source knows us: at most one of the three is set.
