@@ -8,8 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
-	"github.com/stepcanary/stepcanary/internal/traffic"
-	"github.com/stepcanary/stepcanary/internal/traffic/object"
 )
 
 // A status is the part of an HTTPRoute that says who serves it, and how far.
@@ -60,25 +58,13 @@ func (p parentRef) String() string {
 	return s
 }
 
-// state reads the route for object.Route.
-func state(o *unstructured.Unstructured, among ...string) (traffic.State, error) {
-	rules, err := rulesOf(o)
-	if err != nil {
-		return traffic.State{}, err
-	}
-	var st traffic.State
-	weights, differ := object.Shares(rules.plain(), among...)
-	st.Weights = weights
+// why says why the present generation is not in force.
+func why(o *unstructured.Unstructured) (string, error) {
 	var s status
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &s); err != nil {
-		return traffic.State{}, fmt.Errorf("status: %w: %w", fault.Invalid, err)
+		return "", fmt.Errorf("status: %w: %w", fault.Invalid, err)
 	}
-	st.Why = s.why(o.GetNamespace(), o.GetGeneration())
-	if st.Why == "" && len(among) > 0 {
-		st.Why = differ
-	}
-	st.InForce = st.Why == ""
-	return st, nil
+	return s.why(o.GetNamespace(), o.GetGeneration()), nil
 }
 
 // why says why the present generation is not in force; empty if it is. Every parent

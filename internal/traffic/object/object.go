@@ -24,32 +24,45 @@ const Fence = "stepcanary.dev/fence"
 // attempts is how often a write is decided anew after it lost against another one.
 const attempts = 5
 
-// A Route is one kind of object that holds a split.
+// A Route is a traffic.Router of one kind of object. What a driver adds is how to
+// read the object.
 type Route struct {
 	Client   *kube.Client
 	Resource schema.GroupVersionResource
 	// Kind is the object's kind, for errors.
 	Kind string
-	// State reads the object: the shares of all back ends, or, where some are named,
-	// the shares among these alone. The fence is read for it.
-	State func(o *unstructured.Unstructured, among ...string) (traffic.State, error)
+	// Rules are the lists of back ends in which weights are moved.
+	Rules func(*unstructured.Unstructured) ([]Rule, error)
+	// Why says why the object's present generation is not in force; empty if it is.
+	Why func(*unstructured.Unstructured) (string, error)
+	// Clean, where set, takes out what a rollout added beside the weights. Its operations
+	// must not move the rules.
+	Clean func(*unstructured.Unstructured, *kube.Patch)
 }
 
 func (r Route) name(t traffic.Target) string {
 	return fmt.Sprintf("%s %s/%s", r.Kind, t.Namespace, t.Route)
 }
 
-// state is State with the fence.
-func (r Route) state(t traffic.Target, o *unstructured.Unstructured, among ...string) (traffic.State, error) {
-	fence, err := fenceOf(o)
+// state reads the object: the shares of all back ends, or, where some are named,
+// the shares among these alone.
+func (r Route) state(t traffic.Target, o *unstructured.Unstructured, among ...string) (st traffic.State, err error) {
+	st.Fence, err = fenceOf(o)
+	var rules []Rule
+	if err == nil {
+		rules, err = r.Rules(o)
+	}
+	if err == nil {
+		st.Why, err = r.Why(o)
+	}
 	if err != nil {
 		return traffic.State{}, fmt.Errorf("read %s: %w", r.name(t), err)
 	}
-	st, err := r.State(o, among...)
-	if err != nil {
-		return traffic.State{}, fmt.Errorf("read %s: %w", r.name(t), err)
+	var differ string
+	if st.Weights, differ = shares(rules, among); st.Why == "" && len(among) > 0 {
+		st.Why = differ
 	}
-	st.Fence = fence
+	st.InForce = st.Why == ""
 	return st, nil
 }
 
@@ -68,6 +81,45 @@ func (r Route) Read(ctx context.Context, t traffic.Target) (traffic.State, error
 		return traffic.State{}, kube.Fault("read "+r.name(t), err)
 	}
 	return r.state(t, o)
+}
+
+// Shift writes the split into every rule that names one of the two back ends.
+func (r Route) Shift(ctx context.Context, t traffic.Target, s traffic.Split, f rollout.Fence) error {
+	if err := s.Validate(); err != nil {
+		return fmt.Errorf("write %s: %w", r.name(t), err)
+	}
+	return r.Write(ctx, t, f, func(o *unstructured.Unstructured, p *kube.Patch) error {
+		return r.edit(o, s, func(rule Rule, m move) { rule.move(p, m, s) })
+	})
+}
+
+// Settle gives keep everything in every rule that names one of the two, and takes
+// drop out.
+func (r Route) Settle(ctx context.Context, t traffic.Target, keep, drop string, f rollout.Fence) error {
+	return r.Write(ctx, t, f, func(o *unstructured.Unstructured, p *kube.Patch) error {
+		if r.Clean != nil {
+			defer r.Clean(o, p)
+		}
+		s := traffic.Split{Stable: drop, Canary: keep, Weight: 100}
+		return r.edit(o, s, func(rule Rule, m move) { rule.settle(p, m, keep) })
+	})
+}
+
+func (r Route) edit(o *unstructured.Unstructured, s traffic.Split, write func(Rule, move)) error {
+	rules, err := r.Rules(o)
+	if err != nil {
+		return err
+	}
+	moves, err := plans(rules, s)
+	if err != nil {
+		return err
+	}
+	for i, rule := range rules {
+		if m, ok := moves[i]; ok {
+			write(rule, m)
+		}
+	}
+	return nil
 }
 
 // Write changes the route as edit says, and its fence to f, in one patch of the

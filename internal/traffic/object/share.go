@@ -17,16 +17,21 @@ type Backend struct {
 	Weight int64
 }
 
-// A Rule is the back ends of one rule, in the object's order.
+// A Rule is one list of back ends, in the object's order.
 type Rule struct {
 	// Path says where the rule is, for people: "rules[0]".
 	Path     string
 	Backends []Backend
+	// At is where the list of references is in the object, and Refs is that list.
+	At   []string
+	Refs []any
+	// Like gives a reference to another back end with the same port and kind as ref.
+	Like func(ref map[string]any, name string) map[string]any
 }
 
-// Find gives the place of a back end; -1 where the rule does not name it. Naming it
+// find gives the place of a back end; -1 where the rule does not name it. Naming it
 // twice is invalid, because the two would have to move together.
-func (r Rule) Find(name string) (int, error) {
+func (r Rule) find(name string) (int, error) {
 	found := -1
 	for i, b := range r.Backends {
 		if b.Name != name || name == "" {
@@ -40,28 +45,28 @@ func (r Rule) Find(name string) (int, error) {
 	return found, nil
 }
 
-// A Move is what a rule's two back ends are to get.
-type Move struct {
-	// Stable and Canary are their places; -1 for one to be added beside the other.
-	Stable, Canary int
-	// StableWeight and CanaryWeight are the weights to be written.
-	StableWeight, CanaryWeight int64
+// A move is what a rule's two back ends are to get.
+type move struct {
+	// stable and canary are their places; -1 for one to be added beside the other.
+	stable, canary int
+	// stableWeight and canaryWeight are the weights to be written.
+	stableWeight, canaryWeight int64
 }
 
-// Whole is what two back ends share that are alone in their rule.
-const Whole = 100
+// whole is what two back ends share that are alone in their rule.
+const whole = 100
 
-// Plan says how the split looks in the rule; ok is false for a rule that names
+// plan says how the split looks in the rule; ok is false for a rule that names
 // neither back end. Beside other back ends the two keep the sum that they had, so
 // that nobody else's share changes.
-func (r Rule) Plan(s traffic.Split) (m Move, ok bool, err error) {
-	if m.Stable, err = r.Find(s.Stable); err != nil {
+func (r Rule) plan(s traffic.Split) (m move, ok bool, err error) {
+	if m.stable, err = r.find(s.Stable); err != nil {
 		return m, false, err
 	}
-	if m.Canary, err = r.Find(s.Canary); err != nil {
+	if m.canary, err = r.find(s.Canary); err != nil {
 		return m, false, err
 	}
-	if m.Stable < 0 && m.Canary < 0 {
+	if m.stable < 0 && m.canary < 0 {
 		return m, false, nil
 	}
 	total, err := r.total(m)
@@ -72,16 +77,16 @@ func (r Rule) Plan(s traffic.Split) (m Move, ok bool, err error) {
 		return m, false, fmt.Errorf("%s: %w: %q and %q share a weight of %d beside other back ends, of which %d %% is no whole number; "+
 			"multiply all weights of the rule by 100", r.Path, fault.Invalid, s.Stable, s.Canary, total, s.Weight)
 	}
-	m.CanaryWeight = total * int64(s.Weight) / 100
-	m.StableWeight = total - m.CanaryWeight
+	m.canaryWeight = total * int64(s.Weight) / 100
+	m.stableWeight = total - m.canaryWeight
 	return m, true, nil
 }
 
 // total is the weight that the two share.
-func (r Rule) total(m Move) (int64, error) {
+func (r Rule) total(m move) (int64, error) {
 	had, others := int64(0), 0
 	for i, b := range r.Backends {
-		if i == m.Stable || i == m.Canary {
+		if i == m.stable || i == m.canary {
 			had += b.Weight
 		} else {
 			others++
@@ -89,19 +94,19 @@ func (r Rule) total(m Move) (int64, error) {
 	}
 	switch {
 	case others == 0:
-		return Whole, nil
+		return whole, nil
 	case had == 0:
 		return 0, fmt.Errorf("%s: %w: its back ends of this service have no weight beside the others", r.Path, fault.Invalid)
 	}
 	return had, nil
 }
 
-// Plans plans every rule, and refuses a route of which no rule names either back
+// plans plans every rule, and refuses a route of which no rule names either back
 // end.
-func Plans(rules []Rule, s traffic.Split) (map[int]Move, error) {
-	moves := map[int]Move{}
+func plans(rules []Rule, s traffic.Split) (map[int]move, error) {
+	moves := map[int]move{}
 	for i, r := range rules {
-		m, ok, err := r.Plan(s)
+		m, ok, err := r.plan(s)
 		if err != nil {
 			return nil, err
 		}
@@ -127,24 +132,24 @@ func named(rules []Rule) []string {
 	return names
 }
 
-// Shares gives the share in percent of each back end that the rules name: of its
+// shares gives the share in percent of each back end that the rules name: of its
 // rule's whole, or of what those named in among have together. Where rules differ,
 // the largest share counts, and differ says how.
-func Shares(rules []Rule, among ...string) (shares map[string]rollout.Weight, differ string) {
-	shares = map[string]rollout.Weight{}
+func shares(rules []Rule, among []string) (out map[string]rollout.Weight, differ string) {
+	out = map[string]rollout.Weight{}
 	at := map[string]string{}
 	for _, r := range rules {
 		for name, w := range r.shares(among) {
-			have, seen := shares[name]
+			have, seen := out[name]
 			if seen && have != w {
 				differ = fmt.Sprintf("%s gives %s %d %%, and %s %d %%", at[name], name, have, r.Path, w)
 			}
 			if !seen || w > have {
-				shares[name], at[name] = w, r.Path
+				out[name], at[name] = w, r.Path
 			}
 		}
 	}
-	return shares, differ
+	return out, differ
 }
 
 func (r Rule) shares(among []string) map[string]rollout.Weight {

@@ -7,15 +7,24 @@ import (
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/kube"
 	"github.com/stepcanary/stepcanary/internal/traffic"
+	"github.com/stepcanary/stepcanary/internal/traffic/appmesh"
 	"github.com/stepcanary/stepcanary/internal/traffic/gatewayapi"
 )
 
-// Open opens the router called kind. An unknown name is an error: a guess would
+// The kinds of routers, as deploy.json names them.
+const (
+	GatewayAPI = "gateway-api"
+	AppMesh    = "app-mesh"
+)
+
+// Open gives the router of that kind. An unknown kind is an error: a guess would
 // move somebody's traffic.
 func Open(kind string, c *kube.Client) (traffic.Router, error) {
 	switch kind {
-	case "gateway-api":
+	case GatewayAPI:
 		return gatewayapi.New(c), nil
+	case AppMesh:
+		return appmesh.New(c), nil
 	}
-	return nil, fmt.Errorf("router %q: %w: gateway-api is expected", kind, fault.Invalid)
+	return nil, fmt.Errorf("router %q: %w: %q or %q is expected", kind, fault.Invalid, GatewayAPI, AppMesh)
 }

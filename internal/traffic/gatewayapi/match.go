@@ -1,0 +1,142 @@
+package gatewayapi
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/kube"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+)
+
+// unmatch takes the rule that Match made out. It stands behind all others, so that
+// taking it out moves none of them.
+func unmatch(o *unstructured.Unstructured, p *kube.Patch) {
+	list, err := rulesOf(o)
+	if err != nil {
+		return
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i]["name"] == matchRule {
+			p.Remove("spec", "rules", strconv.Itoa(i))
+		}
+	}
+}
+
+// Match writes one rule of ours: the matches of every rule that names the stable
+// back end, each narrowed by the conditions, lead to the canary alone. A rule with
+// more conditions wins over one with fewer by the precedence of the Gateway API,
+// so its place is of no matter, and it stands last.
+func (r *Router) Match(ctx context.Context, t traffic.Target, s traffic.Split, matches []traffic.Match, f rollout.Fence) error {
+	conditions, err := headers(matches)
+	if err != nil {
+		return fmt.Errorf("match on HTTPRoute %s/%s: %w", t.Namespace, t.Route, err)
+	}
+	return r.Write(ctx, t, f, func(o *unstructured.Unstructured, p *kube.Patch) error {
+		list, err := rulesOf(o)
+		if err != nil {
+			return err
+		}
+		unmatch(o, p)
+		if len(conditions) == 0 {
+			return nil
+		}
+		rule, err := narrowed(o, list, s, conditions)
+		if err != nil {
+			return err
+		}
+		p.Set(rule, "spec", "rules", "-")
+		return nil
+	})
+}
+
+// narrowed builds the rule from the one that names the two back ends.
+func narrowed(o *unstructured.Unstructured, list []map[string]any, s traffic.Split, conditions [][]any) (map[string]any, error) {
+	var out map[string]any
+	for _, m := range list {
+		if m["name"] == matchRule {
+			continue
+		}
+		refs, _ := m["backendRefs"].([]any)
+		i := slices.IndexFunc(refs, func(v any) bool {
+			ref, _ := v.(map[string]any)
+			name := backend(ref, o.GetNamespace()).Name
+			return name != "" && (name == s.Stable || name == s.Canary)
+		})
+		if i < 0 {
+			continue
+		}
+		if out != nil {
+			return nil, fmt.Errorf("%w: several rules name %q or %q, and match rules can follow one", fault.Invalid, s.Stable, s.Canary)
+		}
+		ref, _ := refs[i].(map[string]any)
+		out = maps.Clone(m)
+		out["name"] = matchRule
+		to := like(ref, s.Canary)
+		to["weight"] = int64(1)
+		out["backendRefs"] = []any{to}
+		out["matches"] = cross(m["matches"], conditions)
+	}
+	if out == nil {
+		return nil, fmt.Errorf("%w: no rule names %q or %q", fault.Invalid, s.Stable, s.Canary)
+	}
+	return out, nil
+}
+
+// cross narrows each match of a rule by each set of conditions.
+func cross(matches any, conditions [][]any) []any {
+	list, _ := matches.([]any)
+	if len(list) == 0 {
+		list = []any{map[string]any{}}
+	}
+	var out []any
+	for _, v := range list {
+		for _, c := range conditions {
+			m, _ := v.(map[string]any)
+			m = maps.Clone(m)
+			have, _ := m["headers"].([]any)
+			m["headers"] = slices.Concat(have, c)
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// headers gives the conditions as the header matches of an HTTPRoute. The Gateway
+// API has no cookies; one is looked for in the header that carries them all.
+func headers(matches []traffic.Match) ([][]any, error) {
+	var out [][]any
+	for i, m := range matches {
+		var list []any
+		if len(m.Headers)+len(m.Cookies) == 0 {
+			return nil, fmt.Errorf("match[%d]: %w: no condition; it would be fulfilled by every request", i, fault.Invalid)
+		}
+		for _, h := range m.Headers {
+			kind, value := "Exact", h.Value
+			if h.Regex != "" {
+				kind, value = "RegularExpression", h.Regex
+			}
+			list = append(list, map[string]any{"type": kind, "name": h.Name, "value": value})
+		}
+		if len(m.Cookies) > 1 {
+			return nil, fmt.Errorf("match[%d]: %w: %d cookies; one is expected, because an HTTPRoute names a header once", i, fault.Invalid, len(m.Cookies))
+		}
+		for _, c := range m.Cookies {
+			value := c.Regex
+			if value == "" {
+				value = regexp.QuoteMeta(c.Value)
+			}
+			list = append(list, map[string]any{"type": "RegularExpression", "name": "Cookie",
+				"value": `^(.*;\s*)?` + regexp.QuoteMeta(c.Name) + "=" + value + `(;.*)?$`})
+		}
+		out = append(out, list)
+	}
+	return out, nil
+}
