@@ -1,19 +1,24 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"path/filepath"
 
 	cdk "github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/stepcanary/stepcanary/statemachine"
 )
 
 // A function is one Lambda: a Task state's, or one behind a rule.
 type function struct {
 	// name is its folder below lambdas/.
 	name, description string
-	// timeout is the longest that its code may run, in seconds: no longer than its state waits.
+	// timeout is the longest that its code may run, in seconds; zero means as long as its state
+	// waits for it.
 	timeout float64
 	// cluster tells that it talks to the Kubernetes API.
 	cluster bool
@@ -26,23 +31,23 @@ type function struct {
 // functions are all of them, in the order of a rollout.
 var functions = []function{
 	{
-		name: "prepare", description: "checks, locks and plans a rollout", timeout: 120, cluster: true,
+		name: "prepare", description: "checks, locks and plans a rollout", cluster: true,
 		may: func(c *Config) []grant { return []grant{reach(c), lookUp(c)} },
 	},
 	{
-		name: "deploy-canary", description: "applies a new version's objects", timeout: 120, cluster: true,
+		name: "deploy-canary", description: "applies a new version's objects", cluster: true,
 		may: func(c *Config) []grant { return []grant{reach(c)} },
 	},
 	{
-		name: "await-ready", description: "watches a new version start", timeout: 900, cluster: true,
+		name: "await-ready", description: "watches a new version start", cluster: true,
 		may: func(c *Config) []grant { return []grant{reach(c), answer(c)} },
 	},
 	{
-		name: "shift-weight", description: "writes a route's weights", timeout: 120, cluster: true,
+		name: "shift-weight", description: "writes a route's weights", cluster: true,
 		may: func(c *Config) []grant { return []grant{reach(c)} },
 	},
 	{
-		name: "health-check", description: "judges a canary", timeout: 900, cluster: true,
+		name: "health-check", description: "judges a canary", cluster: true,
 		may: func(c *Config) []grant { return append([]grant{reach(c), answer(c)}, measure(c)...) },
 	},
 	{
@@ -50,11 +55,11 @@ var functions = []function{
 		may: func(c *Config) []grant { return []grant{reach(c)} },
 	},
 	{
-		name: "promote", description: "makes a canary the stable version", timeout: 900, cluster: true,
+		name: "promote", description: "makes a canary the stable version", cluster: true,
 		may: func(c *Config) []grant { return []grant{reach(c)} },
 	},
 	{
-		name: "rollback", description: "brings users back to the stable version", timeout: 900, cluster: true, behindRule: true,
+		name: "rollback", description: "brings users back to the stable version", cluster: true, behindRule: true,
 		may: func(c *Config) []grant { return []grant{reach(c), lookUp(c)} },
 	},
 	{
@@ -73,6 +78,31 @@ const (
 	machineSetting = "STEPCANARY_STATE_MACHINE"
 )
 
+// seconds is how long a function may run: no longer than its state waits, because what it did after
+// that would be done behind the state machine's back.
+func (f function) seconds() float64 {
+	if f.timeout > 0 {
+		return f.timeout
+	}
+	return stateTimeouts()[f.name]
+}
+
+// stateTimeouts are the TimeoutSeconds of the definition, by function. A state whose wait is part of
+// its input has none.
+func stateTimeouts() map[string]float64 {
+	var machine struct {
+		States map[string]struct{ TimeoutSeconds float64 }
+	}
+	if err := json.Unmarshal([]byte(statemachine.Definition), &machine); err != nil {
+		panic(fmt.Sprintf("the embedded definition: %v", err))
+	}
+	timeouts := map[string]float64{}
+	for _, task := range statemachine.Tasks {
+		timeouts[statemachine.Function(task)] = machine.States[task].TimeoutSeconds
+	}
+	return timeouts
+}
+
 func (e *engine) addFunction(f function) {
 	id := pascal(f.name)
 	role := e.addRole(f, id)
@@ -86,7 +116,7 @@ func (e *engine) addFunction(f function) {
 		Code:         awslambda.Code_FromAsset(jsii.String(filepath.Clean(zipOf(e.dist, f.name))), nil),
 		Role:         role.WithoutPolicyUpdates(nil),
 		MemorySize:   jsii.Number(memoryMB),
-		Timeout:      cdk.Duration_Seconds(jsii.Number(f.timeout)),
+		Timeout:      cdk.Duration_Seconds(jsii.Number(f.seconds())),
 		Tracing:      awslambda.Tracing_ACTIVE,
 		LogGroup:     logs,
 		Environment:  e.settings(f),

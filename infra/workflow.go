@@ -56,7 +56,7 @@ func (e *engine) addWorkflowRole() awsiam.Role {
 			},
 			{
 				// Vended log delivery knows no resource.
-				sid: "WriteLogs", resources: []string{"*"},
+				sid: "DeliverLogs", resources: []string{"*"},
 				actions: []string{
 					"logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
 					"logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
