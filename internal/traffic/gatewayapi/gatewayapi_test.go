@@ -36,7 +36,7 @@ func ok(kind string, generation int64) map[string]any {
 
 // report writes what the parents say of the generation.
 func (c *controller) report(t *testing.T, conditions func(parent int) []any) {
-	var parents []any
+	parents := []any{}
 	for i, p := range c.parents {
 		if cs := conditions(i); cs != nil {
 			parents = append(parents, map[string]any{"parentRef": p, "controllerName": "example.com/controller", "conditions": cs})

@@ -134,7 +134,7 @@ func headers(matches []traffic.Match) ([][]any, error) {
 				value = regexp.QuoteMeta(c.Value)
 			}
 			list = append(list, map[string]any{"type": "RegularExpression", "name": "Cookie",
-				"value": `^(.*;\s*)?` + regexp.QuoteMeta(c.Name) + "=" + value + `(;.*)?$`})
+				"value": `^(.*;\s*)?` + regexp.QuoteMeta(c.Name) + "=(" + value + `)(;.*)?$`})
 		}
 		out = append(out, list)
 	}
