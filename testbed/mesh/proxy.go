@@ -170,8 +170,14 @@ func (p *proxy) attempt(r *http.Request, c *cluster, limit time.Duration) (*http
 		return nil, err
 	}
 	p.stats.count(c, e.pod, resp.StatusCode, time.Since(start))
-	if resp.StatusCode != http.StatusSwitchingProtocols { // there the body is the connection
-		resp.Body = &canceller{resp.Body, cancel}
+	closer := &canceller{resp.Body, cancel}
+	if conn, ok := resp.Body.(io.ReadWriter); ok { // the protocol was switched, and the body is the connection
+		resp.Body = struct {
+			io.ReadWriter
+			io.Closer
+		}{conn, closer}
+	} else {
+		resp.Body = closer
 	}
 	return resp, nil
 }

@@ -3,6 +3,7 @@ package mesh
 import (
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -83,4 +84,40 @@ func (v *virtual) tcp(port int) *route {
 		}
 	}
 	return nil
+}
+
+// A description is one virtual service for /config.
+type description struct {
+	Service string             `json:"virtualService"`
+	Hosts   []string           `json:"hosts"`
+	Routes  []routeDescription `json:"routes"`
+}
+
+type routeDescription struct {
+	Name     string              `json:"name"`
+	Protocol string              `json:"protocol"`
+	Weights  map[string]int      `json:"weights"`
+	Ready    map[string][]string `json:"endpoints"`
+}
+
+// describe says what is in force.
+func (t *table) describe() []description {
+	out := []description{}
+	for k, v := range t.byKey {
+		d := description{Service: k.String(), Hosts: v.hosts}
+		for _, r := range v.routes {
+			rd := routeDescription{Name: r.name, Protocol: r.protocol, Weights: map[string]int{}, Ready: map[string][]string{}}
+			for _, target := range r.balance.targets {
+				name := target.node.node.String()
+				rd.Weights[name] += target.weight
+				for _, e := range *target.node.endpoints.Load() {
+					rd.Ready[name] = append(rd.Ready[name], e.address)
+				}
+			}
+			d.Routes = append(d.Routes, rd)
+		}
+		out = append(out, d)
+	}
+	slices.SortFunc(out, func(a, b description) int { return strings.Compare(a.Service, b.Service) })
+	return out
 }
