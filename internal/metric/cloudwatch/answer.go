@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/stepcanary/stepcanary/internal/analysis"
 	"github.com/stepcanary/stepcanary/internal/fault"
@@ -151,11 +153,16 @@ var throttled = []string{
 	"RequestTimeout", "RequestTimeoutException",
 }
 
-// failure gives an error of the SDK its kind.
+// failure gives an error of the SDK its kind. What the service says is the
+// client's fault has a status below 500, whether the SDK knows the code or not.
 func failure(err error) error {
+	kind := fault.Transient
 	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorFault() == smithy.FaultClient && !slices.Contains(throttled, api.ErrorCode()) {
-		return fmt.Errorf("%w: %w", fault.Invalid, err)
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &api) && errors.As(err, &response) && !slices.Contains(throttled, api.ErrorCode()) {
+		if status := response.HTTPStatusCode(); status >= 400 && status < 500 && status != http.StatusTooManyRequests {
+			kind = fault.Invalid
+		}
 	}
-	return fmt.Errorf("%w: %w", fault.Transient, err)
+	return fmt.Errorf("%w: %w", kind, err)
 }
