@@ -1,7 +1,6 @@
 package asl
 
 import (
-	"encoding/json"
 	"fmt"
 )
 
@@ -24,13 +23,13 @@ func (s *stepper) branch(f *Frame, st *state, in any) {
 		}
 		b.Total = len(st.branches)
 	}
-	if b.Input = s.encodeFor(f, in); b.Input == nil {
+	if b.Input = s.encodeFor(f, in); b.Input == "" {
 		s.fail(f, s.tooLarge(f))
 		return
 	}
 	s.drop(f)
 	b.Left = b.Total
-	b.Results = make([]json.RawMessage, b.Total)
+	b.Results = make([]string, b.Total)
 	f.Branching, f.Status = b, FrameJoining
 	if st.kind == mapping {
 		s.log(f, "MapStateStarted", Details{Length: ptr(b.Total)})
@@ -122,7 +121,7 @@ func (s *stepper) selectItem(f, g *Frame, st *state) bool {
 		s.crash(f, err)
 		return false
 	}
-	if g.Input = s.encodeFor(g, v); g.Input == nil {
+	if g.Input = s.encodeFor(g, v); g.Input == "" {
 		s.fail(f, s.tooLarge(f))
 		return false
 	}

@@ -107,7 +107,7 @@ func (p *callParser) argument(c *call, depth int) (argument, error) {
 	}
 	word := p.rest[:end]
 	p.rest = p.rest[end:]
-	v, err := decode([]byte(word))
+	v, err := decode(word)
 	if err != nil {
 		return argument{}, fmt.Errorf("argument %q is neither a path, a number, true, false, null, a 'string' nor a function", word)
 	}

@@ -5,7 +5,7 @@ import "time"
 // context is the context object as a frame sees it.
 func (s *stepper) context(f *Frame) any {
 	x := s.x
-	input, err := decode([]byte(x.Input))
+	input, err := decode(x.Input)
 	if err != nil {
 		input = nil
 	}
@@ -31,7 +31,7 @@ func (s *stepper) context(f *Frame) any {
 		c["Task"] = map[string]any{"Token": f.Call.Token}
 	}
 	for g := f; g != nil; g = s.parent(g) {
-		if g.Item == nil {
+		if g.Item == "" {
 			continue
 		}
 		item, err := decode(g.Item)

@@ -80,13 +80,13 @@ type wireEvent struct {
 
 // MarshalJSON writes the API's shape. Times are seconds since 1970.
 func (e HistoryEvent) MarshalJSON() ([]byte, error) {
-	head := encode(wireEvent{Timestamp: Seconds(e.Time), Type: e.Type, ID: e.ID, Previous: e.Previous})
+	head := marshal(wireEvent{Timestamp: Seconds(e.Time), Type: e.Type, ID: e.ID, Previous: e.Previous})
 	key := e.key()
 	if key == "" {
 		return head, nil
 	}
 	out := append(head[:len(head)-1], `,"`+key+`":`...)
-	out = append(out, encode(e.Details)...)
+	out = append(out, marshal(e.Details)...)
 	return append(out, '}'), nil
 }
 
@@ -123,3 +123,6 @@ func (e HistoryEvent) WithoutData() HistoryEvent {
 func Seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func fromSeconds(s float64) time.Time { return time.UnixMilli(int64(s*1000 + 0.5)).UTC() }
+
+// marshal writes a struct of this file as encode writes values.
+func marshal(v any) []byte { return []byte(encode(v)) }

@@ -1,7 +1,6 @@
 package asl
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 )
@@ -32,10 +31,10 @@ type Execution struct {
 	Status                 Status    `json:",omitzero"`
 
 	// When it has ended:
-	Ended  time.Time       `json:",omitzero"`
-	Output json.RawMessage `json:",omitzero"`
-	Error  *string         `json:",omitzero"`
-	Cause  *string         `json:",omitzero"`
+	Ended  time.Time `json:",omitzero"`
+	Output string    `json:",omitzero"`
+	Error  *string   `json:",omitzero"`
+	Cause  *string   `json:",omitzero"`
 
 	Deadline  time.Time `json:",omitzero"` // of the whole machine; zero for none
 	LastEvent int64     `json:",omitzero"`
@@ -53,12 +52,12 @@ type Frame struct {
 	Parent int `json:",omitzero"` // the frame whose Parallel or Map state this one works for; 0 for none
 	Index  int `json:",omitzero"` // of the branch or item
 
-	State     string          `json:",omitzero"`
-	Status    FrameStatus     `json:",omitzero"`
-	Input     json.RawMessage `json:",omitzero"` // the state's raw input
-	Entered   time.Time       `json:",omitzero"`
-	EnteredID int64           `json:",omitzero"`
-	Previous  int64           `json:",omitzero"` // the last event of this line
+	State     string      `json:",omitzero"`
+	Status    FrameStatus `json:",omitzero"`
+	Input     string      `json:",omitzero"` // the state's raw input
+	Entered   time.Time   `json:",omitzero"`
+	EnteredID int64       `json:",omitzero"`
+	Previous  int64       `json:",omitzero"` // the last event of this line
 
 	Retries    []int     `json:",omitzero"` // by retrier
 	RetryCount int       `json:",omitzero"`
@@ -71,18 +70,18 @@ type Frame struct {
 	Heartbeat int64     `json:",omitzero"` // seconds; 0 for none
 	HeartBy   time.Time `json:",omitzero"`
 
-	Branching *Branching      `json:",omitzero"`
-	Item      json.RawMessage `json:",omitzero"` // the item of a Map iteration
+	Branching *Branching `json:",omitzero"`
+	Item      string     `json:",omitzero"` // the item of a Map iteration
 }
 
 // Branching is the state of a Parallel or Map state that waits for its frames.
 type Branching struct {
 	Next        int // the first branch or item that is not started
 	Total       int
-	Concurrency int               // 0 for no bound
-	Items       []json.RawMessage // Map only
-	Input       json.RawMessage   // what branches or ItemSelector work on
-	Results     []json.RawMessage
+	Concurrency int      // 0 for no bound
+	Items       []string // Map only
+	Input       string   // what branches or ItemSelector work on
+	Results     []string
 	Left        int // branches or items that have not ended
 }
 
@@ -103,14 +102,14 @@ const (
 // A Call is a function to be called for a frame. A driver that does not know
 // what became of a call makes it again: tasks run at least once.
 type Call struct {
-	Frame, Number int             `json:",omitzero"` // Number counts the frame's calls
-	State         string          `json:",omitzero"` // the Task state
-	Service       string          `json:",omitzero"` // "lambda", or another integration's
-	Action        string          `json:",omitzero"` // "" for a function's own ARN, else like "invoke"
-	Function      string          `json:",omitzero"` // name or ARN
-	Payload       json.RawMessage `json:",omitzero"`
-	Token         string          `json:",omitzero"` // of a task that ends by its token; else empty
-	Deadline      time.Time       `json:",omitzero"` // when the task times out; zero for never
+	Frame, Number int       `json:",omitzero"` // Number counts the frame's calls
+	State         string    `json:",omitzero"` // the Task state
+	Service       string    `json:",omitzero"` // "lambda", or another integration's
+	Action        string    `json:",omitzero"` // "" for a function's own ARN, else like "invoke"
+	Function      string    `json:",omitzero"` // name or ARN
+	Payload       string    `json:",omitzero"`
+	Token         string    `json:",omitzero"` // of a task that ends by its token; else empty
+	Deadline      time.Time `json:",omitzero"` // when the task times out; zero for never
 }
 
 // frame finds a frame by its ID.
@@ -186,14 +185,14 @@ type Woken struct{}
 // Returned is the end of a call: with Output, or with Failure.
 type Returned struct {
 	Frame, Number int
-	Output        json.RawMessage
+	Output        string
 	Failure       *Failure
 }
 
 // Answered is the answer to a task token: with Output, or with Failure.
 type Answered struct {
 	Token   string
-	Output  json.RawMessage
+	Output  string
 	Failure *Failure
 }
 

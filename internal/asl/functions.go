@@ -47,7 +47,7 @@ var functions = map[string]function{
 	"States.Hash":           {2, 2, hash},
 	"States.JsonMerge":      {3, 3, jsonMerge},
 	"States.StringToJson":   {1, 1, stringToJSON},
-	"States.JsonToString":   {1, 1, func(_ *scope, args []any) (any, error) { return encodeString(args[0]), nil }},
+	"States.JsonToString":   {1, 1, func(_ *scope, args []any) (any, error) { return encode(args[0]), nil }},
 	"States.MathRandom":     {2, 3, mathRandom},
 	"States.MathAdd":        {2, 2, mathAdd},
 	"States.StringSplit":    {2, 2, stringSplit},
@@ -175,7 +175,7 @@ func arrayUnique(_ *scope, args []any) (any, error) {
 	}
 	out, seen := []any{}, map[string]bool{}
 	for _, x := range l {
-		if key := encodeString(x); !seen[key] {
+		if key := encode(x); !seen[key] {
 			seen[key] = true
 			out = append(out, x)
 		}
@@ -212,7 +212,7 @@ func base64Decode(_ *scope, args []any) (any, error) {
 func hash(_ *scope, args []any) (any, error) {
 	data, ok := args[0].(string)
 	if !ok {
-		data = encodeString(args[0])
+		data = encode(args[0])
 	}
 	if len(data) > maxCoded {
 		return nil, fmt.Errorf("argument 1 is longer than %d", maxCoded)
@@ -265,7 +265,7 @@ func stringToJSON(_ *scope, args []any) (any, error) {
 	if strings.TrimSpace(s) == "" {
 		return nil, nil
 	}
-	v, err := decode([]byte(s))
+	v, err := decode(s)
 	if n, ok := v.(json.Number); ok && n == "-0" {
 		v = number(0)
 	}

@@ -1,8 +1,8 @@
 package asl
 
 import (
-	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -91,13 +91,13 @@ func (s *stepper) begin() {
 	if s.d.timeout > 0 {
 		x.Deadline = x.Started.Add(time.Duration(s.d.timeout) * time.Second)
 	}
-	input := json.RawMessage(x.Input)
+	input := x.Input
 	f := s.newFrame(0, 0, s.d.top.startAt, input, 0)
 	s.log(f, "ExecutionStarted", withInput(Details{RoleARN: x.RoleARN}, input))
 	f.Previous = 0 // as recorded: the first state does not follow the start
 }
 
-func (s *stepper) newFrame(parent, index int, start string, input json.RawMessage, previous int64) *Frame {
+func (s *stepper) newFrame(parent, index int, start string, input string, previous int64) *Frame {
 	s.x.LastFrame++
 	f := &Frame{ID: s.x.LastFrame, Parent: parent, Index: index, State: start, Input: input, Status: FrameReady, Previous: previous}
 	s.x.Frames = append(s.x.Frames, f)
@@ -144,15 +144,13 @@ func (s *stepper) aside(previous int64, typ string, d Details) int64 {
 	return s.x.LastEvent
 }
 
-func withInput(d Details, input json.RawMessage) Details {
-	text := string(input)
-	d.Input, d.InputInfo = &text, &payload{}
+func withInput(d Details, input string) Details {
+	d.Input, d.InputInfo = &input, &payload{}
 	return d
 }
 
-func withOutput(d Details, output json.RawMessage) Details {
-	text := string(output)
-	d.Output, d.OutputInfo = &text, &payload{}
+func withOutput(d Details, output string) Details {
+	d.Output, d.OutputInfo = &output, &payload{}
 	return d
 }
 
@@ -311,7 +309,7 @@ func (s *stepper) leaveTo(f *Frame, st *state, out any, next string) {
 // waits for the end of this line.
 func (s *stepper) exit(f *Frame, st *state, out any, next string) {
 	data := s.encodeFor(f, out)
-	if data == nil {
+	if data == "" {
 		s.fail(f, s.tooLarge(f))
 		return
 	}
@@ -330,20 +328,31 @@ func (s *stepper) exit(f *Frame, st *state, out any, next string) {
 	s.end(Succeeded, f, Failure{})
 }
 
-// encodeFor writes a value, or gives nil where it is larger than data may be.
-// It keeps the frame's own bytes where nothing has changed.
-func (s *stepper) encodeFor(f *Frame, v any) json.RawMessage {
+// encodeFor writes a value, or gives nothing where it is larger than data may
+// be. It keeps the frame's own text where nothing has changed.
+func (s *stepper) encodeFor(f *Frame, v any) string {
+	if in, ok := s.data[f.ID]; ok && sameObject(in, v) {
+		return f.Input
+	}
 	if !fits(v, MaxData) {
-		return nil
+		return ""
 	}
 	data := encode(v)
 	if len(data) > MaxData {
-		return nil
+		return ""
 	}
-	if string(data) == string(f.Input) {
+	if data == f.Input {
 		return f.Input
 	}
 	return data
+}
+
+// sameObject says whether two values are one and the same in memory. Values do
+// not change, so their text is the same then.
+func sameObject(a, b any) bool {
+	x, ok := a.(map[string]any)
+	y, ok2 := b.(map[string]any)
+	return ok && ok2 && reflect.ValueOf(x).Pointer() == reflect.ValueOf(y).Pointer()
 }
 
 // end closes the execution.

@@ -35,12 +35,12 @@ func (s *stepper) call(f *Frame, st *state, in any) {
 		return
 	}
 	data := s.encodeFor(f, request)
-	if data == nil {
+	if data == "" {
 		s.fail(f, s.tooLarge(f))
 		return
 	}
 	c.Payload = data
-	if err := c.address(st.resource, request); err != nil {
+	if err := s.address(f, st.resource, request); err != nil {
 		s.crash(f, err)
 		return
 	}
@@ -59,7 +59,8 @@ func (s *stepper) call(f *Frame, st *state, in any) {
 }
 
 // address finds the function and its payload in the request.
-func (c *Call) address(r resource, request any) error {
+func (s *stepper) address(f *Frame, r resource, request any) error {
+	c := f.Call
 	if r.direct {
 		c.Function = r.arn
 		return nil
@@ -76,9 +77,9 @@ func (c *Call) address(r resource, request any) error {
 	if q, ok := m["Qualifier"].(string); ok && q != "" {
 		c.Function += ":" + q
 	}
-	c.Payload = json.RawMessage("{}")
+	c.Payload = "{}"
 	if p, ok := m["Payload"]; ok {
-		c.Payload = encode(p)
+		c.Payload = s.encodeFor(f, p)
 	}
 	return nil
 }
@@ -89,14 +90,14 @@ func (f *Frame) beat(now time.Time) {
 	}
 }
 
-func (s *stepper) scheduled(f *Frame, st *state, data json.RawMessage, timeout, heartbeat *int64) {
+func (s *stepper) scheduled(f *Frame, st *state, data string, timeout, heartbeat *int64) {
 	if st.resource.direct {
 		s.log(f, "LambdaFunctionScheduled", withInput(Details{Resource: st.resource.arn, Timeout: timeout}, data))
 		s.log(f, "LambdaFunctionStarted", Details{})
 		return
 	}
 	d := st.resource.details()
-	d.Region, d.Parameters, d.Timeout, d.Heartbeat = s.env.Region, string(data), timeout, heartbeat
+	d.Region, d.Parameters, d.Timeout, d.Heartbeat = s.env.Region, data, timeout, heartbeat
 	s.log(f, "TaskScheduled", d)
 	s.log(f, "TaskStarted", st.resource.details())
 }
@@ -130,7 +131,7 @@ func (s *stepper) returned(ev Returned) {
 }
 
 // ended takes the outcome of a task.
-func (s *stepper) ended(f *Frame, output json.RawMessage, why *Failure) {
+func (s *stepper) ended(f *Frame, output string, why *Failure) {
 	st := s.state(f)
 	f.Status = FrameReady
 	if why == nil && len(output) > MaxData {
@@ -189,7 +190,7 @@ func plain(v any) string {
 	if s, ok := v.(string); ok {
 		return s
 	}
-	return encodeString(v)
+	return encode(v)
 }
 
 // maxWait is the longest wait in seconds; AWS counts it in a 32-bit number.

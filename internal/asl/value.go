@@ -15,8 +15,8 @@ import (
 // MaxData is the most bytes that an input, an output or a result may have.
 const MaxData = 256 * 1024
 
-func decode(data []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
+func decode(data string) (any, error) {
+	d := json.NewDecoder(strings.NewReader(data))
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
@@ -29,35 +29,14 @@ func decode(data []byte) (any, error) {
 }
 
 // encode writes v compactly, with sorted keys, and leaves <, > and & alone.
-func encode(v any) json.RawMessage {
+func encode(v any) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		panic(fmt.Sprintf("asl: encode a decoded value: %v", err)) // only a bug can put another type in
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
-
-func encodeString(v any) string { return string(encode(v)) }
-
-// copyValue makes a copy that shares nothing that can change.
-func copyValue(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, x := range v {
-			m[k] = copyValue(x)
-		}
-		return m
-	case []any:
-		s := make([]any, len(v))
-		for i, x := range v {
-			s[i] = copyValue(x)
-		}
-		return s
-	}
-	return v
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // typeName is what AWS calls the kind of a value.

@@ -141,7 +141,7 @@ func (e *Engine) Describe(arn string) (Description, error) {
 		x := r.Execution
 		d = Description{
 			ARN: x.ID, Name: x.Name, MachineARN: x.MachineID, Status: x.Status, Started: x.Started, Stopped: x.Ended,
-			Input: x.Input, Output: string(x.Output), Error: x.Error, Cause: x.Cause, TraceID: r.TraceID,
+			Input: x.Input, Output: x.Output, Error: x.Error, Cause: x.Cause, TraceID: r.TraceID,
 			Redrives: x.Redrives, Redriven: x.Redriven, NotRedrivable: e.notRedrivable(x),
 		}
 	})
@@ -283,7 +283,7 @@ func (e *Engine) SendTaskSuccess(token, output string) error {
 	if !json.Valid([]byte(output)) {
 		return fault(InvalidOutput, "Invalid Output: the output is not JSON")
 	}
-	return e.answer(token, asl.Answered{Token: token, Output: json.RawMessage(output)})
+	return e.answer(token, asl.Answered{Token: token, Output: output})
 }
 
 // SendTaskFailure answers a task token with an error.

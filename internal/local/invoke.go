@@ -27,22 +27,22 @@ func (e *Engine) callContext(arn string, c asl.Call) (context.Context, context.C
 
 // invoke makes a call, and gives what the task gets: the function's answer, in
 // the envelope of lambda:invoke where the task goes through it.
-func (e *Engine) invoke(ctx context.Context, c asl.Call) (json.RawMessage, *asl.Failure) {
+func (e *Engine) invoke(ctx context.Context, c asl.Call) (string, *asl.Failure) {
 	name := functionName(c.Function)
 	var out json.RawMessage
 	var why *asl.Failure
 	switch h := e.o.Handlers[name]; {
 	case h != nil:
-		out, why = callHandler(ctx, h, c.Payload)
+		out, why = callHandler(ctx, h, json.RawMessage(c.Payload))
 	case e.o.LambdaEndpoint != "":
 		out, why = e.callEndpoint(ctx, c)
 	default:
 		cause := fmt.Sprintf("Function not found: arn:aws:lambda:%s:%s:function:%s (Service: AWSLambda; Status Code: 404; Error Code: ResourceNotFoundException; Request ID: %s; Proxy: null)",
 			e.o.Region, e.o.Account, name, e.o.NewUUID())
-		return nil, failure("Lambda.ResourceNotFoundException", cause)
+		return "", failure("Lambda.ResourceNotFoundException", cause)
 	}
 	if why != nil || c.Action == "" {
-		return out, why
+		return string(out), why
 	}
 	return e.envelope(out), nil
 }
@@ -116,7 +116,7 @@ const maxAnswer = 6<<20 + 64<<10
 // callEndpoint calls a function over Lambda's Invoke API.
 func (e *Engine) callEndpoint(ctx context.Context, c asl.Call) (json.RawMessage, *asl.Failure) {
 	target := strings.TrimSuffix(e.o.LambdaEndpoint, "/") + "/2015-03-31/functions/" + url.PathEscape(functionName(c.Function)) + "/invocations"
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(c.Payload))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(c.Payload))
 	if err != nil {
 		return nil, failure("Lambda.SdkClientException", err.Error())
 	}
@@ -166,7 +166,7 @@ func readAnswer(resp *http.Response, body []byte) (json.RawMessage, *asl.Failure
 }
 
 // envelope is what lambda:invoke gives a task around the function's answer.
-func (e *Engine) envelope(payload json.RawMessage) json.RawMessage {
+func (e *Engine) envelope(payload json.RawMessage) string {
 	id := e.o.NewUUID()
 	length := fmt.Sprint(len(payload))
 	out, err := json.Marshal(map[string]any{
@@ -189,5 +189,5 @@ func (e *Engine) envelope(payload json.RawMessage) json.RawMessage {
 	if err != nil {
 		panic(err) // the payload was checked
 	}
-	return out
+	return string(out)
 }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -23,7 +24,74 @@ type Memory struct {
 type memoryRecord struct {
 	live    *Record
 	ended   []byte
-	history []asl.HistoryEvent
+	history memoryHistory
+}
+
+// A memoryHistory keeps events packed: the last ones as they are, those before
+// compressed in blocks.
+type memoryHistory struct {
+	blocks [][]byte
+	tail   []byte
+	base   string // the last payload
+}
+
+// maxTail is how many bytes of events wait for compression.
+const maxTail = 4 << 10
+
+func (h *memoryHistory) add(events []asl.HistoryEvent) error {
+	if len(events) == 0 {
+		return nil
+	}
+	p := newPacker(h.base)
+	for _, e := range events {
+		if err := p.event(e); err != nil {
+			return err
+		}
+	}
+	h.base = p.last()
+	h.tail = binary.AppendUvarint(h.tail, uint64(len(p.out)))
+	h.tail = append(h.tail, p.out...)
+	if len(h.tail) < maxTail {
+		return nil
+	}
+	block, err := compress(h.tail)
+	if err != nil {
+		return err
+	}
+	h.blocks = append(h.blocks, block)
+	h.tail = nil
+	return nil
+}
+
+func (h *memoryHistory) all() ([]asl.HistoryEvent, error) {
+	var events []asl.HistoryEvent
+	base := ""
+	read := func(data []byte) error {
+		for len(data) > 0 {
+			n, size := binary.Uvarint(data)
+			if size <= 0 || n > uint64(len(data)-size) {
+				return errPacked
+			}
+			u := newUnpacker(base, data[size:size+int(n)])
+			var err error
+			if events, err = u.all(events); err != nil {
+				return err
+			}
+			base = u.last()
+			data = data[size+int(n):]
+		}
+		return nil
+	}
+	for _, b := range h.blocks {
+		data, err := decompress(b)
+		if err == nil {
+			err = read(data)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return events, read(h.tail)
 }
 
 // NewMemory returns an empty store.
@@ -69,12 +137,17 @@ func (m *Memory) Commit(r Record, history []asl.HistoryEvent) error {
 		m.records[arn] = e
 		m.order = append(m.order, arn)
 	}
-	e.history = append(e.history, history...)
+	if err := e.history.add(history); err != nil {
+		return fmt.Errorf("store history of %s: %w", arn, err)
+	}
 	if r.Execution.Status == asl.Running {
 		e.live, e.ended = &r, nil
 		return nil
 	}
 	data, err := json.Marshal(r)
+	if err == nil {
+		data, err = compress(data)
+	}
 	if err != nil {
 		return fmt.Errorf("store execution %s: %w", arn, err)
 	}
@@ -94,7 +167,11 @@ func (m *Memory) Record(arn string) (Record, error) {
 		return *e.live, nil
 	}
 	var r Record
-	if err := json.Unmarshal(e.ended, &r); err != nil {
+	data, err := decompress(e.ended)
+	if err == nil {
+		err = json.Unmarshal(data, &r)
+	}
+	if err != nil {
 		return Record{}, fmt.Errorf("read execution %s: %w", arn, err)
 	}
 	return r, nil
@@ -125,13 +202,15 @@ func (m *Memory) History(arn string, skip, n int, reverse bool) ([]asl.HistoryEv
 	if e == nil {
 		return nil, ErrNotFound
 	}
-	all := e.history
+	all, err := e.history.all()
+	if err != nil {
+		return nil, fmt.Errorf("read history of %s: %w", arn, err)
+	}
 	if reverse {
-		all = slices.Clone(all)
 		slices.Reverse(all)
 	}
 	skip = min(skip, len(all))
-	return slices.Clone(all[skip:min(skip+n, len(all))]), nil
+	return all[skip:min(skip+n, len(all))], nil
 }
 
 // Close is for Store.

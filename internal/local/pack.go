@@ -3,18 +3,296 @@ package local
 import (
 	"bytes"
 	"compress/flate"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
 )
 
-// Events repeat themselves: a state's output is the next one's input. They are
-// stored as compressed JSON.
+// Events repeat themselves: a state's output is the next one's input, and most
+// of it was its own input. A packed payload is therefore what is new in it
+// between the beginning and the end of one of the payloads before it. Packed
+// events are compressed as well where they come in large numbers.
 
-var packers = sync.Pool{New: func() any {
+// recent is how many payloads the next one may refer to.
+const recent = 4
+
+// A packer packs events one after the other. Base is a payload that the
+// unpacker will know too; it may be empty.
+type packer struct {
+	out      []byte
+	payloads [recent]string
+	next     int
+	texts    map[string]uint64
+	time     int64
+}
+
+func newPacker(base string) *packer {
+	p := &packer{texts: map[string]uint64{}}
+	p.remember(base)
+	return p
+}
+
+func (p *packer) remember(s string) {
+	p.payloads[p.next%recent] = s
+	p.next++
+}
+
+// last is the payload packed last: the base of a packer that goes on.
+func (p *packer) last() string { return p.payloads[(p.next-1)%recent] }
+
+func (p *packer) uint(n uint64) { p.out = binary.AppendUvarint(p.out, n) }
+func (p *packer) int(n int64)   { p.out = binary.AppendVarint(p.out, n) }
+
+func (p *packer) bytes(s string) {
+	p.uint(uint64(len(s)))
+	p.out = append(p.out, s...)
+}
+
+// text writes a string, or which of the strings before it is the same.
+func (p *packer) text(s string) {
+	n, known := p.texts[s]
+	if known {
+		p.uint(n + 1)
+		return
+	}
+	p.texts[s] = uint64(len(p.texts))
+	p.uint(0)
+	p.bytes(s)
+}
+
+// payloadFields are the parts of an event that are large and alike.
+func payloadFields(d *asl.Details) []**string {
+	return []**string{&d.Input, &d.Output, &d.Cause}
+}
+
+func (p *packer) event(e asl.HistoryEvent) error {
+	p.int(e.ID)
+	p.int(e.ID - e.Previous)
+	p.text(e.Type)
+	ms := e.Time.UnixMilli()
+	p.int(ms - p.time)
+	p.time = ms
+	parameters := e.Details.Parameters
+	e.Details.Parameters = ""
+	var payloads []*string
+	for _, f := range payloadFields(&e.Details) {
+		payloads = append(payloads, *f)
+		*f = nil
+	}
+	rest, err := json.Marshal(e.Details)
+	if err != nil {
+		return err
+	}
+	p.text(string(rest))
+	p.payload(&parameters)
+	for _, s := range payloads {
+		p.payload(s)
+	}
+	return nil
+}
+
+// payload writes 0 for none, or 1 and how the text differs from one before.
+func (p *packer) payload(s *string) {
+	if s == nil || *s == "" {
+		n := uint64(0)
+		if s != nil {
+			n = 1 // an empty text is not an absent one
+		}
+		p.uint(n)
+		return
+	}
+	best, prefix, suffix := 0, 0, 0
+	for i, old := range p.payloads {
+		a, b := common(old, *s)
+		if a+b > prefix+suffix {
+			best, prefix, suffix = i, a, b
+		}
+	}
+	p.uint(2)
+	p.uint(uint64(best))
+	p.uint(uint64(prefix))
+	p.uint(uint64(suffix))
+	p.bytes((*s)[prefix : len(*s)-suffix])
+	if prefix+suffix < len(*s) || p.payloads[best] != *s {
+		p.remember(*s)
+	}
+}
+
+// common is how many bytes two texts share at the beginning and at the end.
+func common(a, b string) (prefix, suffix int) {
+	if a == b {
+		return len(a), 0
+	}
+	n := min(len(a), len(b))
+	for prefix < n && a[prefix] == b[prefix] {
+		prefix++
+	}
+	for suffix < n-prefix && a[len(a)-1-suffix] == b[len(b)-1-suffix] {
+		suffix++
+	}
+	return prefix, suffix
+}
+
+var errPacked = errors.New("packed events are damaged")
+
+// An unpacker reads what a packer with the same base wrote.
+type unpacker struct {
+	in       []byte
+	payloads [recent]string
+	next     int
+	texts    []string
+	time     int64
+	bad      bool
+}
+
+func newUnpacker(base string, in []byte) *unpacker {
+	u := &unpacker{in: in}
+	u.remember(base)
+	return u
+}
+
+func (u *unpacker) remember(s string) {
+	u.payloads[u.next%recent] = s
+	u.next++
+}
+
+func (u *unpacker) last() string { return u.payloads[(u.next-1)%recent] }
+
+func (u *unpacker) uint() uint64 {
+	n, size := binary.Uvarint(u.in)
+	if size <= 0 {
+		u.bad, u.in = true, nil
+		return 0
+	}
+	u.in = u.in[size:]
+	return n
+}
+
+func (u *unpacker) int() int64 {
+	n, size := binary.Varint(u.in)
+	if size <= 0 {
+		u.bad, u.in = true, nil
+		return 0
+	}
+	u.in = u.in[size:]
+	return n
+}
+
+func (u *unpacker) bytes() string {
+	n := u.uint()
+	if n > uint64(len(u.in)) {
+		u.bad, u.in = true, nil
+		return ""
+	}
+	s := string(u.in[:n])
+	u.in = u.in[n:]
+	return s
+}
+
+func (u *unpacker) text() string {
+	n := u.uint()
+	if n == 0 {
+		s := u.bytes()
+		u.texts = append(u.texts, s)
+		return s
+	}
+	if n > uint64(len(u.texts)) {
+		u.bad = true
+		return ""
+	}
+	return u.texts[n-1]
+}
+
+func (u *unpacker) event() (asl.HistoryEvent, error) {
+	e := asl.HistoryEvent{ID: u.int()}
+	e.Previous = e.ID - u.int()
+	e.Type = u.text()
+	u.time += u.int()
+	e.Time = time.UnixMilli(u.time).UTC()
+	rest := u.text()
+	if u.bad {
+		return e, errPacked
+	}
+	if err := json.Unmarshal([]byte(rest), &e.Details); err != nil {
+		return e, fmt.Errorf("%w: %w", errPacked, err)
+	}
+	if s := u.payload(); s != nil {
+		e.Details.Parameters = *s
+	}
+	for _, f := range payloadFields(&e.Details) {
+		*f = u.payload()
+	}
+	if u.bad {
+		return e, errPacked
+	}
+	return e, nil
+}
+
+func (u *unpacker) payload() *string {
+	switch u.uint() {
+	case 0:
+		return nil
+	case 1:
+		s := ""
+		return &s
+	}
+	n, prefix, suffix := u.uint(), u.uint(), u.uint()
+	middle := u.bytes()
+	if u.bad || n >= recent {
+		u.bad = true
+		return nil
+	}
+	old := u.payloads[n]
+	if prefix > uint64(len(old)) || suffix > uint64(len(old))-prefix {
+		u.bad = true
+		return nil
+	}
+	s := old[:prefix] + middle + old[uint64(len(old))-suffix:]
+	if s != old {
+		u.remember(s)
+	}
+	return &s
+}
+
+// packEvents packs events by themselves.
+func packEvents(events []asl.HistoryEvent) ([]byte, error) {
+	p := newPacker("")
+	for _, e := range events {
+		if err := p.event(e); err != nil {
+			return nil, err
+		}
+	}
+	return compress(p.out)
+}
+
+// unpackEvents reads what packEvents wrote.
+func unpackEvents(block []byte) ([]asl.HistoryEvent, error) {
+	data, err := decompress(block)
+	if err != nil {
+		return nil, err
+	}
+	return newUnpacker("", data).all(nil)
+}
+
+// all appends the events that are left.
+func (u *unpacker) all(events []asl.HistoryEvent) ([]asl.HistoryEvent, error) {
+	for len(u.in) > 0 {
+		e, err := u.event()
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+var compressors = sync.Pool{New: func() any {
 	w, err := flate.NewWriter(io.Discard, flate.BestSpeed)
 	if err != nil {
 		panic(err) // the level is valid
@@ -22,18 +300,10 @@ var packers = sync.Pool{New: func() any {
 	return w
 }}
 
-func packEvents(events []asl.HistoryEvent) ([]byte, error) {
-	data, err := json.Marshal(events)
-	if err != nil {
-		return nil, err
-	}
-	return pack(data)
-}
-
-func pack(data []byte) ([]byte, error) {
+func compress(data []byte) ([]byte, error) {
 	var b bytes.Buffer
-	w := packers.Get().(*flate.Writer)
-	defer packers.Put(w)
+	w := compressors.Get().(*flate.Writer)
+	defer compressors.Put(w)
 	w.Reset(&b)
 	if _, err := w.Write(data); err != nil {
 		return nil, err
@@ -44,20 +314,10 @@ func pack(data []byte) ([]byte, error) {
 	return bytes.Clone(b.Bytes()), nil
 }
 
-func unpack(block []byte) ([]byte, error) {
+func decompress(block []byte) ([]byte, error) {
 	data, err := io.ReadAll(flate.NewReader(bytes.NewReader(block)))
 	if err != nil {
-		return nil, fmt.Errorf("unpack: %w", err)
+		return nil, fmt.Errorf("%w: %w", errPacked, err)
 	}
 	return data, nil
-}
-
-func unpackEvents(block []byte) ([]asl.HistoryEvent, error) {
-	data, err := unpack(block)
-	if err != nil {
-		return nil, err
-	}
-	var events []asl.HistoryEvent
-	err = json.Unmarshal(data, &events)
-	return events, err
 }

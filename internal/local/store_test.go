@@ -38,7 +38,7 @@ func events(id, n int) []asl.HistoryEvent {
 func record(name string, status asl.Status) local.Record {
 	return local.Record{Definition: "{}", Execution: &asl.Execution{
 		ID: "arn:" + name, Name: name, Status: status, Started: start, Input: `{}`,
-		Frames: []*asl.Frame{{ID: 1, State: "A", Wake: start.Add(time.Hour), Input: json.RawMessage(`{"a":1}`)}},
+		Frames: []*asl.Frame{{ID: 1, State: "A", Wake: start.Add(time.Hour), Input: `{"a":1}`}},
 	}}
 }
 
