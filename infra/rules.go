@@ -21,14 +21,7 @@ func (e *engine) addRules() {
 // own could see it: stopped, timed out, or failed by the service itself. For one that went back
 // on its own the function finds nothing to do.
 func (e *engine) rollBackTheDead() {
-	e.rule("Dead", "rolls back what died on its way", e.ended("FAILED", "TIMED_OUT", "ABORTED"), e.call("rollback", map[string]any{
-		"execution": awsevents.EventField_FromPath(jsii.String("$.detail.executionArn")),
-		"state":     "Rollback",
-		"document": map[string]any{"error": map[string]any{
-			"Error": awsevents.EventField_FromPath(jsii.String("$.detail.status")),
-			"Cause": "the execution ended without its own way back",
-		}},
-	}))
+	e.rule("Dead", "rolls back what died on its way", e.ended("FAILED", "TIMED_OUT", "ABORTED"), e.call("rollback"))
 }
 
 // abortOnAlarm tells of every alarm of the account that goes off. The function knows which
@@ -40,10 +33,7 @@ func (e *engine) abortOnAlarm() {
 		Account:    jsii.Strings(e.config.Account),
 		Detail:     &map[string]any{"state": map[string]any{"value": []string{"ALARM"}}},
 	}
-	e.rule("Alarms", "aborts the rollouts that name an alarm which goes off", pattern, e.call("abort", map[string]any{
-		"alarm":  awsevents.EventField_FromPath(jsii.String("$.detail.alarmName")),
-		"reason": awsevents.EventField_FromPath(jsii.String("$.detail.state.reason")),
-	}))
+	e.rule("Alarms", "aborts the rollouts that name an alarm which goes off", pattern, e.call("abort"))
 }
 
 // tellOfEnds publishes every end as a line of text, without its input and output. Text, because a
@@ -74,11 +64,11 @@ func (e *engine) ended(statuses ...string) *awsevents.EventPattern {
 	}
 }
 
-// call starts the function's published version; what cannot be delivered goes to the dead letters.
-func (e *engine) call(function string, event map[string]any) awsevents.IRuleTarget {
+// call gives the event as it is to the function's published version; what cannot be delivered goes
+// to the dead letters.
+func (e *engine) call(function string) awsevents.IRuleTarget {
 	return awseventstargets.NewLambdaFunction(e.versions[function], &awseventstargets.LambdaFunctionProps{
-		Event: awsevents.RuleTargetInput_FromObject(event), DeadLetterQueue: e.dead,
-		MaxEventAge: cdk.Duration_Hours(jsii.Number(1)), RetryAttempts: jsii.Number(8),
+		DeadLetterQueue: e.dead, MaxEventAge: cdk.Duration_Hours(jsii.Number(1)), RetryAttempts: jsii.Number(8),
 	})
 }
 

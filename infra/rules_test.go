@@ -49,9 +49,11 @@ func TestWhatDiesIsRolledBack(t *testing.T) {
 	if got := text(dig(rule, "Targets", 0, "Arn")); got != ref(version) {
 		t.Errorf("target %s, want the published version %s", got, version)
 	}
-	// The function reads step.Event: execution, state, document.error as a Catch writes it.
-	if got, want := dig(rule, "Targets", 0, "InputTransformer", "InputTemplate"), `{"document":{"error":{"Cause":"the execution ended without its own way back","Error":<detail-status>}},"execution":<detail-executionArn>,"state":"Rollback"}`; got != want {
-		t.Errorf("event %v, want %s", got, want)
+	// The function reads the event as EventBridge sends it, with the execution's input and error.
+	for _, field := range []string{"Input", "InputPath", "InputTransformer"} {
+		if got := dig(rule, "Targets", 0, field); got != nil {
+			t.Errorf("%s: the event is changed on its way: %v", field, got)
+		}
 	}
 	deadLetters(t, tm, rule)
 	mayCall(t, tm, id, version)
@@ -70,9 +72,6 @@ func TestAnAlarmAborts(t *testing.T) {
 	_, version := functionID(t, tm, "abort")
 	if got := text(dig(rule, "Targets", 0, "Arn")); got != ref(version) {
 		t.Errorf("target %s, want %s", got, version)
-	}
-	if got, want := dig(rule, "Targets", 0, "InputTransformer", "InputTemplate"), `{"alarm":<detail-alarmName>,"reason":<detail-state-reason>}`; got != want {
-		t.Errorf("event %v, want %s", got, want)
 	}
 	deadLetters(t, tm, rule)
 	mayCall(t, tm, id, version)
