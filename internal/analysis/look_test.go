@@ -120,16 +120,25 @@ func TestLookLeavesItsArgumentsAlone(t *testing.T) {
 }
 
 func TestStateStaysSmall(t *testing.T) {
-	p := fullPolicy()
-	s, _ := p.Look(State{}, randomStream(rand.New(rand.NewPCG(4, 4)), 5000))
-	data, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
+	twoWindows := onlyLimits(FailureThreshold(0, 20*time.Second), FailureThreshold(0, time.Hour))
+	twoWindows.Limits[1].Name = "hour"
+	for name, p := range map[string]Policy{"every part": fullPolicy(), "two windows": twoWindows} {
+		var in []Interval
+		for i := range 5000 {
+			at := start.Add(time.Duration(i) * time.Second)
+			in = append(in, Interval{From: at, To: at.Add(time.Second), Weight: 20,
+				Canary: randomCounts(rand.New(rand.NewPCG(uint64(i), 4)), 80), Stable: Counts{Requests: 300, Slow: []int64{60, 3}, Known: true}})
+		}
+		s, _ := p.Look(State{}, in)
+		data, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(data) > 16<<10 {
+			t.Errorf("%s: state after %d intervals has %d bytes; want at most 16 KiB", name, len(in), len(data))
+		}
+		t.Logf("%s: state after %d intervals: %d bytes", name, len(in), len(data))
 	}
-	if len(data) > 16<<10 {
-		t.Errorf("state after 5000 intervals has %d bytes; want at most 16 KiB", len(data))
-	}
-	t.Logf("state after 5000 intervals: %d bytes", len(data))
 }
 
 func TestLookIgnoresWhatItCounted(t *testing.T) {

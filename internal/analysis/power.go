@@ -32,14 +32,14 @@ const chance = 0.8
 // runs of a simulation, and the intervals that its 80 % point is resolved in.
 // The seed is fixed: a plan gives the same answer twice.
 const (
-	runs     = 8000
+	runs     = 4000
 	lookGoal = 500
 	neverIn  = 50 * 365 * 24 * time.Hour
 )
 
 // TimeToSee says when a canary that fails with probability canary, beside a
 // stable that fails with probability stable, would be rolled back by the
-// comparison. It plays 8000 seeded rollouts, because the closed formula is up
+// comparison. It plays 4000 seeded rollouts, because the closed formula is up
 // to a quarter off where a handful of errors decides; that takes a tenth
 // of a second at most. False means never: the difference is within what is tolerated
 // or harmless, or there is no traffic.
@@ -117,7 +117,7 @@ func (p Policy) SmallestSeen(t Traffic, stable float64, within time.Duration) (f
 	p, t = p.withDefaults(), t.withDefaults()
 	base := max(stable, 1e-9)
 	seen := func(rate float64) bool {
-		s, ok := p.timeToSee(t, stable, rate, runs/16)
+		s, ok := p.timeToSee(t, stable, rate, runs/8)
 		return ok && s.After <= within
 	}
 	low, high := base*p.Comparison.Tolerated, 1.0
