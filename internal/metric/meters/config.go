@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/secret"
 )
 
 // A Config is the metrics block of a deploy.json, or the engine's defaults for
@@ -51,15 +52,15 @@ type Config struct {
 
 // Auth is how the source knows us: at most one of the three.
 type Auth struct {
-	Bearer SecretRef `json:"bearer,omitempty"`
-	Basic  *Basic    `json:"basic,omitempty"`
-	SigV4  *SigV4    `json:"sigv4,omitempty"`
+	Bearer secret.Ref `json:"bearer,omitempty"`
+	Basic  *Basic     `json:"basic,omitempty"`
+	SigV4  *SigV4     `json:"sigv4,omitempty"`
 }
 
 // Basic is HTTP basic authentication.
 type Basic struct {
-	Username string    `json:"username"`
-	Password SecretRef `json:"password"`
+	Username string     `json:"username"`
+	Password secret.Ref `json:"password"`
 }
 
 // SigV4 is AWS request signing, by the name of a service (aps) and as a role to

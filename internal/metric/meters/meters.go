@@ -130,10 +130,10 @@ func (c Config) transport() (http.RoundTripper, error) {
 func (c Config) authorize(ctx context.Context, clk clock.Clock) (prometheus.Authorize, []string, error) {
 	switch a := c.Auth; {
 	case a.Bearer != "":
-		token, err := a.Bearer.resolve(ctx)
+		token, err := a.Bearer.Resolve(ctx)
 		return prometheus.Bearer(token), []string{token}, err
 	case a.Basic != nil:
-		password, err := a.Basic.Password.resolve(ctx)
+		password, err := a.Basic.Password.Resolve(ctx)
 		return prometheus.Basic(a.Basic.Username, password), prometheus.BasicSecrets(a.Basic.Username, password), err
 	case a.SigV4 != nil:
 		cfg, err := loadAWS(ctx, c.signingRegion())
