@@ -60,7 +60,21 @@ func (t *tokens) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+token)
-	return t.next.RoundTrip(r)
+	resp, err := t.next.RoundTrip(r)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized {
+		t.forget(token)
+	}
+	return resp, err
+}
+
+// forget drops a token that the server refused, so that the next request makes one
+// with the credentials of then.
+func (t *tokens) forget(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token == token {
+		t.token, t.expires = "", time.Time{}
+	}
 }
 
 // WrappedRoundTripper lets client-go see through.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/kube"
+	"github.com/stepcanary/stepcanary/internal/kube/eks"
 	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/stepfunctions"
 	"github.com/stepcanary/stepcanary/internal/task"
@@ -63,4 +64,4 @@ func (l lazy) Answer(ctx context.Context, token string, output json.RawMessage) 
 }
 
 // newEKS asks AWS about clusters.
-func newEKS() kube.EKS { return nil }
+func newEKS() kube.EKS { return eks.FromEnvironment() }
