@@ -138,7 +138,7 @@ func (p Policy) reason(j Judgement, s State) string {
 	case s.Failed != nil:
 		return s.Failed.Reason
 	case s.From.IsZero():
-		return "can't tell: nothing was measured in this step yet"
+		return "can't tell: there are no data on the canary in this step yet"
 	case j.Verdict == Healthy && j.Enough:
 		return p.praise(j)
 	case j.Verdict == Healthy:

@@ -52,7 +52,7 @@ func TestJudgement(t *testing.T) {
 		reason  string
 	}{
 		"nothing measured tells nothing": {byEvidence(), nil, Inconclusive, "",
-			"Can't tell: nothing was measured in this step yet."},
+			"Can't tell: there are no data on the canary in this step yet."},
 		"a policy without measures never passes": {Policy{}, repeat(60, 5, [4]int64{50, 0, 950, 5}), Inconclusive, "enough",
 			"Can't tell: nothing is set that this step could be judged by."},
 		"a policy that makes no sense judges nothing": {onlyLimits(Limit{Name: "x", Kind: ErrorRate, Bound: 2}), repeat(6, 5, [4]int64{50, 0, 950, 5}), Inconclusive, "",
@@ -70,9 +70,11 @@ func TestJudgement(t *testing.T) {
 		"harmless rates do not roll back":                {byClock(0), repeat(60, 50, [4]int64{100000, 20, 100000, 1}), Healthy, "enough", ""},
 		"no canary requests is not health":               {byClock(0), repeat(2, 5, [4]int64{0, 0, 5, 0}), Inconclusive, "enough", "Errors can't be told: 0 canary requests in this step, needs 1."},
 		"silence at the end is not health":               {forgiving, without(repeat(12, 5, [4]int64{50, 0, 950, 5}), 11, 12), Inconclusive, "enough", "Errors can't be told: the newest interval has no data."},
-		"too much silence is not health":                 {forgiving, without(repeat(12, 5, [4]int64{50, 0, 950, 5}), 0, 4), Inconclusive, "enough", "Errors can't be told: no data on both versions for 40s of the step's 2m."},
+		"too much silence is not health":                 {forgiving, without(repeat(12, 5, [4]int64{50, 0, 950, 5}), 3, 7), Inconclusive, "enough", "Errors can't be told: no data on both versions for 40s of the step's 2m."},
 		"a little silence is borne":                      {forgiving, without(repeat(12, 5, [4]int64{50, 0, 950, 5}), 3, 4), Healthy, "enough", ""},
-		"no data for ever is never health":               {forgiving, without(repeat(5000, 5, [4]int64{50, 0, 950, 5}), 0, 5000), Inconclusive, "enough", ""},
+		"silence before the first data is no gap":        {byClock(time.Minute), without(repeat(7, 5, [4]int64{50, 0, 950, 5}), 0, 2), Healthy, "", ""},
+		"and does not count as time in the step":         {byClock(time.Minute), without(repeat(8, 5, [4]int64{50, 0, 950, 5}), 0, 2), Healthy, "enough", ""},
+		"no data for ever is never health":               {forgiving, without(repeat(5000, 5, [4]int64{50, 0, 950, 5}), 0, 5000), Inconclusive, "", "Can't tell: there are no data on the canary in this step yet."},
 		"a router that sends too much is told apart": {byClock(0), repeat(12, 5, [4]int64{300, 90, 700, 210}), Inconclusive, "enough",
 			"The router does not do as told: the canary got 30 % of 12000 requests where the weight is 5 %, so nothing is said about the canary."},
 		"a router that sends nothing is told apart": {byClock(0), repeat(12, 5, [4]int64{0, 0, 1000, 5}), Inconclusive, "enough", ""},

@@ -54,8 +54,8 @@ func (p Policy) fold(s *State, iv Interval, grid []float64) {
 	if s.Since.IsZero() {
 		s.Since = iv.From
 	}
-	if s.From.IsZero() {
-		s.From = iv.From
+	if s.From.IsZero() && (iv.Canary.Known || p.valuesOf(iv) != nil) {
+		s.From = iv.From // a source takes a while to know a new version: the step lasts from its first word
 	}
 	s.Until = iv.To
 	s.Alone = iv.Weight >= 100

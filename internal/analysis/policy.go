@@ -23,6 +23,7 @@ type Policy struct {
 	BakeFor time.Duration
 	// MissingTolerated is the share (0 to 1) of a step's, or of a limit's
 	// window's, time that may be without data before the answer is Inconclusive.
+	// The time before a step's first data does not count.
 	MissingTolerated float64
 }
 
@@ -124,7 +125,7 @@ type Pace struct {
 	Evidence bool
 	// Ratios to rule out one after the other (20, 10, 5, 3, 2), spread over the steps.
 	Ratios []float64
-	// MinDwell is the least time of observed traffic in a step.
+	// MinDwell is the least time of a step, from its first data.
 	MinDwell time.Duration
 	// Cap is the time in a step after which missing proof is Inconclusive (an hour).
 	Cap time.Duration

@@ -14,7 +14,8 @@ type State struct {
 	Step int `json:"step"`
 	// Baking is set while the canary has all traffic; see [State.Bake].
 	Baking bool `json:"baking,omitempty"`
-	// Since is where the rollout's first interval began, From where the step's did.
+	// Since is where the rollout's first interval began, From where the step's
+	// first interval with data did: before it, silence is not yet a gap.
 	Since time.Time `json:"since,omitzero"`
 	From  time.Time `json:"from,omitzero"`
 	// Until is the end of the last interval counted. Older ones are ignored.

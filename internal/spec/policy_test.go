@@ -22,7 +22,7 @@ func TestPolicyOfAnAncestorsFile(t *testing.T) {
 			MinRequests: 1, InconclusiveAllowed: 1_000_000,
 		}},
 		Comparison: comparison, SampleRatio: analysis.DefaultSampleRatio(),
-		Steps: []int{50, 100}, BakeFor: time.Minute,
+		Steps: []int{50, 100}, BakeFor: time.Minute, MissingTolerated: 0.2,
 	}
 	got := parse(t, minimal+`, "failure_threshold_value": 5, "failure_threshold_time": 300`).Policy()
 	if diff := cmp.Diff(want, got); diff != "" {
