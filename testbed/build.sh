@@ -91,12 +91,13 @@ copy_crds
 say "download modules"
 go mod download k8s.io/kubernetes github.com/traefik/traefik/v3 github.com/prometheus/prometheus
 build testbed ./cmd/testbed
+build testbed-guard ./cmd/testbed-guard
 build traefik github.com/traefik/traefik/v3/cmd/traefik
 build prometheus github.com/prometheus/prometheus/cmd/prometheus
 if [ "$kubectl" = yes ]; then
 	build kubectl k8s.io/kubernetes/cmd/kubectl
 fi
-[ -d load/cmd ] && build load ./load/cmd/load
+build load ./cmd/load
 say "build podlet"
 (cd .. && go build -buildvcs=false -o "$bin/podlet" ./examples/podlet)
 say "done: programs in $bin"
