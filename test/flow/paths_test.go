@@ -249,7 +249,7 @@ func TestARedriveOfAnEndedRolloutChangesNothing(t *testing.T) {
 	s.rest()
 	s.settled("checkout-1")
 	s.clock.AfterFunc(24*time.Hour, func() {
-		if _, err := s.engine.Redrive(arn); err != nil {
+		if _, err := s.engine.Redrive(arn, ""); err != nil {
 			t.Error(err)
 		}
 	})
