@@ -99,10 +99,10 @@ func describe(n *yaml.Node) string {
 	switch n.Tag {
 	case "!!null":
 		return "null"
-	case "!!str", "!!timestamp":
-		return strconv.Quote(brief(n.Value))
+	case "!!bool", "!!int", "!!float":
+		return brief(n.Value)
 	}
-	return brief(n.Value)
+	return strconv.Quote(brief(n.Value))
 }
 
 // brief cuts text that an error quotes.

@@ -1,0 +1,103 @@
+package spec_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stepcanary/stepcanary/internal/spec"
+)
+
+// seed adds every file that matches.
+func seed(f *testing.F, patterns ...string) {
+	f.Helper()
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			f.Fatalf("%s: %v, %d files", pattern, err, len(files))
+		}
+		for _, path := range files {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+}
+
+// FuzzParse: whatever comes, there is a document with a plan that can run, or
+// problems that say where. What is accepted is accepted again as JSON, with the
+// same meaning.
+func FuzzParse(f *testing.F) {
+	seed(f, "testdata/bad/*.json", "testdata/bad/*.yml", "../../specfiles/*/deploy.*")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, name := range []string{"deploy.json", "deploy.yml"} {
+			s, err := spec.Parse(name, data)
+			if err != nil {
+				complain(t, name, err)
+				continue
+			}
+			plan, err := s.Plan()
+			if err != nil {
+				t.Fatalf("Parse took what has no plan: %v", err)
+			}
+			if err := plan.Validate(); err != nil {
+				t.Fatalf("the plan: %v", err)
+			}
+			if err := s.Policy().Validate(); err != nil {
+				t.Fatalf("the policy: %v", err)
+			}
+			if b := s.Budget(); b.Longest < b.Shortest || b.Events < 1 {
+				t.Fatalf("the budget: %+v", b)
+			}
+		}
+	})
+}
+
+// complain checks that an error is a list of problems that a person can use.
+func complain(t *testing.T, name string, err error) {
+	t.Helper()
+	problems, ok := err.(spec.Errors)
+	if !ok || len(problems) == 0 || len(problems) > 51 {
+		t.Fatalf("%T of %d problems: %v", err, len(problems), err)
+	}
+	for _, p := range problems {
+		if p.File != name || p.Line < 0 || p.Found == "" || len(p.String()) > 4096 || strings.ContainsAny(p.Want, "\uE000\uE001\uE002\uE003") {
+			t.Fatalf("a problem without use: %#v", p)
+		}
+	}
+}
+
+// FuzzTemplate: whatever comes, there are objects of this service in its own
+// namespace and of the kinds that are allowed, or problems.
+func FuzzTemplate(f *testing.F) {
+	seed(f, "testdata/template/*.yml", "testdata/ancestor/*.yml", "../../specfiles/*/kubernetes_template.yml")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := spec.Spec{Namespace: "shop", Service: "cart", ConfigFile: base64.StdEncoding.EncodeToString(data)}
+		template, err := s.Template()
+		if err != nil {
+			complain(t, "config_file", err)
+			return
+		}
+		values := spec.Values{Namespace: "shop", Service: "cart", Image: digest, Version: 7, Routes: []spec.Route{{Name: "cart-7", Weight: 100}}}
+		objects, err := template.Render(values)
+		if err != nil {
+			t.Fatalf("Template took what does not render: %v", err)
+		}
+		for _, o := range objects {
+			meta, _ := o["metadata"].(map[string]any)
+			name, _ := meta["name"].(string)
+			if meta["namespace"] != "shop" || name != "cart" && !strings.HasPrefix(name, "cart-") {
+				t.Fatalf("%v %q in %v", o["kind"], name, meta["namespace"])
+			}
+			if data, err := json.Marshal(o); err != nil || strings.ContainsAny(string(data), "\uE000\uE001\uE002\uE003") {
+				t.Fatalf("%v %q: %v: %s", o["kind"], name, err, data)
+			}
+		}
+		_ = s.Judgeable(template)
+	})
+}
