@@ -38,6 +38,17 @@ type Details struct {
 	Cause        *string  `json:"cause,omitempty"`
 }
 
+// size is roughly how many bytes an event with these details takes.
+func (d *Details) size() int {
+	n := 200 + len(d.Parameters)
+	for _, s := range []*string{d.Input, d.Output, d.Cause} {
+		if s != nil {
+			n += len(*s)
+		}
+	}
+	return n
+}
+
 // payload says that a payload is whole, which it always is here.
 type payload struct {
 	Truncated bool `json:"truncated"`

@@ -152,6 +152,9 @@ func (x *Execution) Due() (time.Time, bool) {
 	}
 	due := x.Deadline
 	for _, f := range x.Frames {
+		if f.Status == FrameReady {
+			return x.Started, true // at once
+		}
 		if at := f.due(); !at.IsZero() && (due.IsZero() || at.Before(due)) {
 			due = at
 		}

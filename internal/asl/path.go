@@ -182,7 +182,9 @@ func (p *path) eval(root any) (value any, found bool) {
 	for _, s := range p.parts {
 		var next []any
 		for _, v := range at {
-			next = s.from(v, next)
+			if next = s.from(v, next); len(next) > MaxData {
+				break // more than data may hold
+			}
 		}
 		at = next
 	}

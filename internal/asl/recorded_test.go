@@ -140,6 +140,7 @@ func replay(t *testing.T, r *recorded, d *Definition) (*Execution, []HistoryEven
 	var history []HistoryEvent
 	var calls []Call
 	step := func(ev Event) {
+		x = restarted(t, x)
 		res, err := d.Step(x, ev, env())
 		if err != nil {
 			t.Fatalf("Step(%T) = %v", ev, err)
@@ -159,7 +160,9 @@ func replay(t *testing.T, r *recorded, d *Definition) (*Execution, []HistoryEven
 		if !ok {
 			return x, history
 		}
-		now = due
+		if due.After(now) {
+			now = due
+		}
 		step(Woken{})
 	}
 	t.Fatal("the execution does not end")

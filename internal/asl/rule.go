@@ -3,7 +3,6 @@ package asl
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -260,43 +259,36 @@ func (op operator) is(v any) bool {
 }
 
 // matches compares text to a pattern in which * stands for any characters and
-// a backslash takes * or a backslash as it is. It takes time proportional to
-// the two lengths multiplied, at most.
+// a backslash takes * or a backslash as it is.
 func matches(pattern, text string) bool {
-	type token struct {
-		char byte
-		any  bool
-	}
-	var tokens []token
+	var pieces []string
+	var b strings.Builder
 	for i := 0; i < len(pattern); i++ {
 		switch {
-		case pattern[i] == '\\' && i+1 < len(pattern) && slices.Contains([]byte{'*', '\\'}, pattern[i+1]):
-			i++
-			tokens = append(tokens, token{char: pattern[i]})
 		case pattern[i] == '*':
-			tokens = append(tokens, token{any: true})
-		default:
-			tokens = append(tokens, token{char: pattern[i]})
-		}
-	}
-	p, star, mark := 0, -1, 0
-	for i := 0; i < len(text); {
-		switch {
-		case p < len(tokens) && !tokens[p].any && tokens[p].char == text[i]:
-			p++
+			pieces = append(pieces, b.String())
+			b.Reset()
+			continue
+		case pattern[i] == '\\' && i+1 < len(pattern) && (pattern[i+1] == '*' || pattern[i+1] == '\\'):
 			i++
-		case p < len(tokens) && tokens[p].any:
-			star, mark = p, i
-			p++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
+		}
+		b.WriteByte(pattern[i])
+	}
+	pieces = append(pieces, b.String())
+	if len(pieces) == 1 {
+		return text == pieces[0]
+	}
+	first, last := pieces[0], pieces[len(pieces)-1]
+	if len(text) < len(first)+len(last) || !strings.HasPrefix(text, first) || !strings.HasSuffix(text, last) {
+		return false
+	}
+	text = text[len(first) : len(text)-len(last)]
+	for _, p := range pieces[1 : len(pieces)-1] {
+		_, after, found := strings.Cut(text, p)
+		if !found {
 			return false
 		}
+		text = after
 	}
-	for p < len(tokens) && tokens[p].any {
-		p++
-	}
-	return p == len(tokens)
+	return true
 }

@@ -64,7 +64,13 @@ type stepper struct {
 	res  Result
 	data map[int]any // decoded inputs of frames, where known
 	full bool        // the history has no room
+
+	logged int // bytes of events
 }
+
+// maxStep is how many bytes of events one step makes, roughly. Whatever is
+// ready then is due at once, in the next step.
+const maxStep = 1 << 20
 
 func (x *Execution) byToken(token string) *Frame {
 	for _, f := range x.Frames {
@@ -118,7 +124,7 @@ func (s *stepper) run() {
 				break
 			}
 		}
-		if next == nil {
+		if next == nil || len(s.res.History) > 0 && s.logged > maxStep {
 			return
 		}
 		s.enter(next)
@@ -140,6 +146,7 @@ func (s *stepper) aside(previous int64, typ string, d Details) int64 {
 		return s.x.LastEvent
 	}
 	s.x.LastEvent++
+	s.logged += d.size()
 	s.res.History = append(s.res.History, HistoryEvent{ID: s.x.LastEvent, Previous: previous, Type: typ, Time: s.env.Now, Details: d})
 	return s.x.LastEvent
 }
