@@ -324,7 +324,7 @@ func TestMeshCountsAtThePod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf(`envoy_cluster_upstream_rq{envoy_cluster_name="cds_egress_%[1]s_app-1",envoy_response_code="200",kubernetes_namespace="%[1]s",kubernetes_pod_name="app-1-`, ns)
+	want := fmt.Sprintf(`envoy_cluster_upstream_rq{envoy_cluster_name="cds_ingress_bed_app-1-virtual-node_http_8080",envoy_response_code="200",kubernetes_namespace="%[1]s",kubernetes_pod_name="app-1-`, ns)
 	if !strings.Contains(string(text), want) {
 		t.Errorf("counters lack %s", want)
 	}

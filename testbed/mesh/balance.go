@@ -37,9 +37,10 @@ func (b *balance) next() *target {
 	return best
 }
 
-// A cluster holds the ready endpoints of one virtual node, as Envoy calls it.
+// A cluster holds the ready endpoints of one virtual node.
 type cluster struct {
 	node      key
+	name      string // as the Envoy beside the pods calls its own application
 	service   key    // of Kubernetes
 	port      int    // of the node's listener
 	protocol  string // of the node's listener

@@ -124,6 +124,7 @@ func (c *control) acceptNode(w world, n *virtualNode) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	name := cmp.Or(n.Spec.AWSName, n.Name+"_"+n.Namespace)
 	node := &cluster{node: n.key()}
 	if len(n.Spec.Listeners) > 0 { // a node without a listener only calls others
 		if node.service, err = n.service(); err != nil {
@@ -131,13 +132,13 @@ func (c *control) acceptNode(w world, n *virtualNode) (map[string]any, error) {
 		}
 		l := n.Spec.Listeners[0].PortMapping
 		node.port, node.protocol = l.Port, l.Protocol
+		node.name = fmt.Sprintf("cds_ingress_%s_%s_%s_%d", cmp.Or(m.Spec.AWSName, m.Name), name, l.Protocol, l.Port)
 	}
 	if old := c.nodes[n.key()]; old == nil {
 		c.nodes[n.key()] = node
-	} else { // routes in force hold on to it
+	} else { // routes in force hold on to it; it is counted under its first name
 		old.service, old.port, old.protocol = node.service, node.port, node.protocol
 	}
-	name := cmp.Or(n.Spec.AWSName, n.Name+"_"+n.Namespace)
 	return status(&n.header, "VirtualNode", meshARN(m)+"/virtualNode/"+name, nil), nil
 }
 

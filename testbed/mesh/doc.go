@@ -45,6 +45,7 @@
 // beside each called pod counted: envoy_cluster_upstream_rq by
 // envoy_response_code, and the histogram envoy_cluster_upstream_rq_time in
 // milliseconds; with kubernetes_namespace and kubernetes_pod_name as
-// Prometheus' relabelling added them, and virtual_node. Each attempt counts.
+// Prometheus' relabelling added them, virtual_node, and in envoy_cluster_name the
+// pod's own application, cds_ingress_MESH_NODE_PROTOCOL_PORT. Each attempt counts.
 // What no pod was called for has an empty kubernetes_pod_name.
 package mesh

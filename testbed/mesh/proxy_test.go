@@ -130,7 +130,7 @@ func TestAttemptsAreCountedAtThePod(t *testing.T) {
 	m.look()
 	m.call("app")
 	for code, want := range map[string]float64{"500": 2, "200": 1} {
-		c := m.proxy.stats.requests.WithLabelValues(code, "cds_egress_yelb_app-1", "app-1", "yelb", "app-1-pod")
+		c := m.proxy.stats.requests.WithLabelValues(code, "cds_ingress_yelb_app-1-virtual-node_http_4567", "app-1", "yelb", "app-1-pod")
 		if got := testutil.ToFloat64(c); got != want {
 			t.Errorf("envoy_cluster_upstream_rq with code %s = %v; want %v", code, got, want)
 		}
@@ -139,7 +139,7 @@ func TestAttemptsAreCountedAtThePod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="cds_egress_yelb_app-1",kubernetes_namespace="yelb",kubernetes_pod_name="app-1-pod",virtual_node="app-1",le="+Inf"} 3`
+	want := `envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="cds_ingress_yelb_app-1-virtual-node_http_4567",kubernetes_namespace="yelb",kubernetes_pod_name="app-1-pod",virtual_node="app-1",le="+Inf"} 3`
 	if !strings.Contains(string(text), want) {
 		t.Errorf("histogram lacks %s:\n%s", want, text)
 	}

@@ -34,7 +34,7 @@ func newStats() *stats {
 }
 
 func labelsOf(c *cluster, pod string) []string {
-	return []string{"cds_egress_" + c.node.namespace + "_" + c.node.name, c.node.name, c.node.namespace, pod}
+	return []string{c.name, c.node.name, c.node.namespace, pod}
 }
 
 // count counts one attempt; pod is empty where there was none to call.
