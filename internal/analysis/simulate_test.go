@@ -163,6 +163,17 @@ func TestWeightsIncidentsAndNoiseDoNotRollBack(t *testing.T) {
 	}
 }
 
+// A canary whose error rate wanders by half of itself from minute to minute.
+func TestNoisyPodsAreSeldomRolledBack(t *testing.T) {
+	if !long {
+		t.Skip("takes ten seconds: STEPCANARY_LONG=1")
+	}
+	p := byClock(0)
+	p.Comparison.IgnoreBelow, p.Steps = 0, nil
+	u := users{perSecond: 100, weight: 10, canary: 0.005, stable: 0.005, noise: 0.5}
+	decide(t, below, 0.05, func(rng *rand.Rand) bool { return u.rolledBack(p, rng, 360) })
+}
+
 // An hour at 100 % with the errors just within the objective, six times as
 // long as the bake that the policy reckons with.
 func TestBakeSeldomRollsBackWithinTheObjective(t *testing.T) {
@@ -228,7 +239,7 @@ func TestEvidencePacing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.slow && !long {
-				t.Skip("takes minutes: STEPCANARY_LONG=1")
+				t.Skip("takes ten seconds: STEPCANARY_LONG=1")
 			}
 			u := users{perSecond: tt.rps, canary: 0.005 * tt.worse, stable: 0.005}
 			decide(t, tt.want, tt.q, func(rng *rand.Rand) bool { return promoted(p, u, rng) })
