@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/kube"
@@ -65,17 +65,14 @@ func TestNoAnswerIsTransient(t *testing.T) {
 	service := workload.Service{Namespace: "shop", Name: "checkout"}
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
-	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, _, err := w.(http.Hijacker).Hijack()
-		if err == nil {
-			_ = c.(net.Conn).Close()
-		}
-	}))
-	defer broken.Close()
-	for name, url := range map[string]string{"nobody listens": closed.URL, "the connection breaks": broken.URL} {
-		if _, err := kube.NewCluster(plain(t, url)).Versions(t.Context(), service); !errors.Is(err, fault.Transient) {
+	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer silent.Close()
+	for name, url := range map[string]string{"nobody listens": closed.URL, "nobody answers": silent.URL} {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		if _, err := kube.NewCluster(plain(t, url)).Versions(ctx, service); !errors.Is(err, fault.Transient) {
 			t.Errorf("%s: Versions() = %v; want %v", name, err, fault.Transient)
 		}
+		cancel()
 	}
 	strange := httptest.NewTLSServer(http.NotFoundHandler())
 	defer strange.Close()
@@ -84,7 +81,7 @@ func TestNoAnswerIsTransient(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := kube.NewCluster(plain(t, broken.URL)).Versions(ctx, service); !errors.Is(err, context.Canceled) || errors.Is(err, fault.Transient) {
+	if _, err := kube.NewCluster(plain(t, closed.URL)).Versions(ctx, service); !errors.Is(err, context.Canceled) || errors.Is(err, fault.Transient) {
 		t.Errorf("the caller gave up: Versions() = %v; want the context's end", err)
 	}
 }
