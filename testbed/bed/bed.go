@@ -25,7 +25,7 @@ type Bed struct {
 	*layout.Layout
 	options Options
 	place   *place
-	guard   *guard
+	guard   *guardian
 	parts   map[string]*part.Part
 	order   []string // of the parts, as they were started
 	client  kubernetes.Interface

@@ -16,7 +16,7 @@ type Options struct {
 	// is kept when the bed ends. By default it is a temporary directory that
 	// the bed's end removes, unless the bed failed to start.
 	Dir string
-	// Programs is the directory of testbed, traefik and prometheus; by default
+	// Programs is the directory of testbed, testbed-guard, traefik and prometheus; by default
 	// the one of the running program.
 	Programs string
 	// Images is the directory of the pods' executables; by default Programs.
@@ -68,7 +68,7 @@ func (o Options) complete() (Options, error) {
 		}
 		*path = absolute
 	}
-	for _, program := range []string{"testbed", "traefik", "prometheus"} {
+	for _, program := range []string{"testbed", "testbed-guard", "traefik", "prometheus"} {
 		if _, err := os.Stat(filepath.Join(o.Programs, program)); err != nil {
 			return o, fmt.Errorf("program %s: %w; testbed/build.sh builds it", program, err)
 		}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 
 	"github.com/stepcanary/stepcanary/testbed/bed"
 	"github.com/stepcanary/stepcanary/testbed/manifest"
@@ -42,6 +44,8 @@ func run(m *testing.M) (code int, err error) {
 			return 1, err
 		}
 	}
+	klog.SetOutput(io.Discard) // a killed API server is no news here
+	klog.LogToStderr(false)
 	// Nothing of the environment outside may reach a pod.
 	if err := os.Setenv("TESTBED_E2E_OUTSIDE", "must not be seen"); err != nil {
 		return 1, err

@@ -7,11 +7,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strconv"
 	"syscall"
+
+	"k8s.io/klog/v2"
 
 	"github.com/stepcanary/stepcanary/testbed/apiserver"
 	"github.com/stepcanary/stepcanary/testbed/bed"
@@ -62,8 +65,6 @@ func run(args []string) error {
 		return control(command, args)
 	case "part":
 		return runPart(args)
-	case "guard":
-		return guard(args)
 	case "help", "-h", "--help":
 		printUsage(os.Stdout)
 		return nil
@@ -102,8 +103,19 @@ func start(ctx context.Context, name string, args []string) (*bed.Bed, []string,
 		return nil, nil, exitError(2)
 	}
 	options.Progress = newProgress(os.Stderr)
+	// What client libraries say of a connection that broke goes to a log.
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
 	b, err := bed.Start(ctx, *options)
-	return b, flags.Args(), err
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := os.OpenFile(b.Log("testbed"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, errors.Join(err, b.Stop())
+	}
+	klog.SetOutput(log)
+	return b, flags.Args(), nil
 }
 
 func up(args []string) error {
@@ -194,15 +206,4 @@ func runPart(args []string) error {
 		return controllers.Run(ctx, l)
 	}
 	return fmt.Errorf("part %q: not one of this program's", args[0])
-}
-
-func guard(args []string) error {
-	if len(args) != 3 {
-		return errors.New("guard: want a bed's id, whether to remove its directory, and the directory")
-	}
-	remove, err := strconv.ParseBool(args[1])
-	if err != nil {
-		return err
-	}
-	return bed.Guard(args[0], remove, args[2])
 }
