@@ -84,7 +84,7 @@ func (q metricDataQuery) check() error {
 	if p <= 0 || (p%60 != 0 && !slices.Contains([]int{1, 5, 10, 20, 30}, p)) {
 		return fmt.Errorf("period %d must be 1, 5, 10, 20, 30 or a multiple of 60", p)
 	}
-	if _, ok := percentile(q.MetricStat.Stat); !ok && !slices.Contains([]string{"Sum", "SampleCount", "Average", "Minimum", "Maximum"}, q.MetricStat.Stat) {
+	if !served(q.MetricStat.Stat) {
 		return fmt.Errorf("statistic %q is not known here", q.MetricStat.Stat)
 	}
 	return nil

@@ -4,27 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
+	"maps"
+	"slices"
 	"time"
 )
 
-// Namespace holds the metrics that a Scraper publishes; it is the one that the
-// App Mesh pipelines of the AWS blog used.
-const Namespace = "EnvoyPrometheus/ResponseCode"
+// Namespaces that a Scraper publishes in.
+const (
+	// AncestorNamespace is the one of the AWS blog's App Mesh pipelines.
+	AncestorNamespace = "EnvoyPrometheus/ResponseCode"
+	// VersionNamespace has the metrics that tell versions apart.
+	VersionNamespace = "Stepcanary"
+)
 
 // A Scraper reads counters and publishes what was added to them since it read
 // them last, as the CloudWatch agent does: a counter that it sees for the first
 // time yields nothing, and one that fell has begun anew.
 //
-// It publishes, in Namespace, per service and class of status
+// In AncestorNamespace it publishes, per service and class of status over all
+// versions and without dimensions, as the blog's metric filters did,
 //
 //	2xx-SERVICE 3xx-SERVICE 4xx-SERVICE 5xx-SERVICE
 //
-// without dimensions, over all versions, as the AWS blog's metric filters did;
-// and the same names with the dimensions ClusterName, Namespace, Service and
-// Version. A class that nothing was added to is published as 0; a service none
-// of whose sources answered is not published at all.
+// and in VersionNamespace, with the dimensions ClusterName, Namespace, Service
+// and Version,
+//
+//	RequestCount  all answers
+//	ErrorCount    those with 5xx
+//	ResponseTime  seconds, each counted at its histogram bucket's upper bound
+//
+// A count that nothing was added to is published as 0; what none of the sources
+// counts, or could be read, is not published at all.
 type Scraper struct {
 	Server  *Server
 	Cluster string // dimension ClusterName
@@ -35,8 +45,6 @@ type Scraper struct {
 
 	seen map[string]float64 // counter -> value
 }
-
-var classes = []string{"2xx", "3xx", "4xx", "5xx"}
 
 // Run scrapes at once and then each interval until ctx is done.
 func (s *Scraper) Run(ctx context.Context, every time.Duration) {
@@ -64,8 +72,7 @@ func (s *Scraper) Once(ctx context.Context) error {
 	if s.seen == nil {
 		s.seen = map[string]float64{}
 	}
-	// What was added in this round; Code holds a class, and services have no Version.
-	versions, services := map[Requests]float64{}, map[Requests]float64{}
+	added := round{}
 	var failed []error
 	for _, src := range sources {
 		found, err := src.scrape(ctx)
@@ -73,26 +80,15 @@ func (s *Scraper) Once(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("scrape: %w", err))
 			continue
 		}
-		for _, c := range found {
-			added := s.added(src.URL+" "+c.key, c.value)
-			for _, class := range classes {
-				r := c.requests
-				n := 0.0
-				if r.Code != "" && r.Code[:1] == class[:1] {
-					n = added
-				}
-				r.Code = class
-				versions[r] += n
-				r.Version = ""
-				services[r] += n
-			}
+		for _, one := range found {
+			added.add(one, s.grown(src.URL+" "+one.key, one.value))
 		}
 	}
-	return errors.Join(append(failed, s.publish(services, versions))...)
+	return errors.Join(append(failed, s.publish(added))...)
 }
 
-// added is what a counter grew by since it was read last.
-func (s *Scraper) added(counter string, value float64) float64 {
+// grown is what a counter grew by since it was read last.
+func (s *Scraper) grown(counter string, value float64) float64 {
 	last, known := s.seen[counter]
 	s.seen[counter] = value
 	switch {
@@ -104,38 +100,79 @@ func (s *Scraper) added(counter string, value float64) float64 {
 	return value - last
 }
 
-func (s *Scraper) publish(services, versions map[Requests]float64) error {
-	in := putMetricDataInput{Namespace: Namespace}
-	for r, n := range services {
-		in.MetricData = append(in.MetricData, metricDatum{MetricName: r.Code + "-" + r.Service, Value: &n})
-	}
-	for r, n := range versions {
-		in.MetricData = append(in.MetricData, metricDatum{MetricName: r.Code + "-" + r.Service, Value: &n, Dimensions: []dimension{
-			{"ClusterName", s.Cluster}, {"Namespace", r.Namespace}, {"Service", r.Service}, {"Version", r.Version}}})
-	}
-	for len(in.MetricData) > 0 {
-		n := min(len(in.MetricData), maxData)
-		if err := s.Server.putMetricData(putMetricDataInput{Namespace: Namespace, MetricData: in.MetricData[:n]}); err != nil {
-			return fmt.Errorf("publish: %w", err)
-		}
-		in.MetricData = in.MetricData[n:]
-	}
-	return nil
+// A round is what was added to each version's counters.
+type round map[Version]*counts
+
+type counts struct {
+	counted bool       // a counter was seen, not only a histogram
+	classes [6]float64 // by first digit of the status
+	times   map[float64]float64
 }
 
-// get fetches a page of metrics or targets.
-func get(ctx context.Context, url string) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
+func (r round) add(one series, n float64) {
+	c := r[one.requests.Version]
+	if c == nil {
+		c = &counts{times: map[float64]float64{}}
+		r[one.requests.Version] = c
 	}
-	resp, err := scraper.Do(req)
-	if err != nil {
-		return nil, err
+	if one.bound > 0 {
+		c.times[one.bound] += n
+		return
 	}
-	if resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
-		return nil, fmt.Errorf("%s answered %s", url, resp.Status)
+	c.counted = true
+	if code := one.requests.Code; code != "" && code[0] >= '1' && code[0] <= '5' {
+		c.classes[code[0]-'0'] += n
 	}
-	return resp.Body, nil
+}
+
+func (s *Scraper) publish(r round) error {
+	services := map[string][6]float64{}
+	var scoped []metricDatum
+	for v, c := range r {
+		dims := []dimension{{"ClusterName", s.Cluster}, {"Namespace", v.Namespace}, {"Service", v.Service}, {"Version", v.Name}}
+		if c.counted {
+			sum, total := services[v.Service], 0.0
+			for i, n := range c.classes {
+				sum[i] += n
+				total += n
+			}
+			services[v.Service] = sum
+			scoped = append(scoped, single("RequestCount", total, dims), single("ErrorCount", c.classes[5], dims))
+		}
+		if d := timesOf(c.times, dims); len(d.Values) > 0 {
+			scoped = append(scoped, d)
+		}
+	}
+	var all []metricDatum
+	for name, classes := range services {
+		for class := 2; class <= 5; class++ {
+			all = append(all, single(fmt.Sprintf("%dxx-%s", class, name), classes[class], nil))
+		}
+	}
+	return errors.Join(s.put(AncestorNamespace, all), s.put(VersionNamespace, scoped))
+}
+
+func single(name string, value float64, dims []dimension) metricDatum {
+	return metricDatum{MetricName: name, Value: &value, Dimensions: dims}
+}
+
+// timesOf leaves out the bounds at which nothing was added.
+func timesOf(times map[float64]float64, dims []dimension) metricDatum {
+	d := metricDatum{MetricName: "ResponseTime", Dimensions: dims, Unit: "Seconds"}
+	for _, bound := range slices.Sorted(maps.Keys(times)) {
+		if n := times[bound]; n > 0 {
+			d.Values, d.Counts = append(d.Values, bound), append(d.Counts, n)
+		}
+	}
+	return d
+}
+
+// put publishes the data in as many calls as they need.
+func (s *Scraper) put(namespace string, data []metricDatum) error {
+	for some := range slices.Chunk(data, maxData) {
+		if err := s.Server.putMetricData(putMetricDataInput{Namespace: namespace, MetricData: some}); err != nil {
+			return fmt.Errorf("publish in %s: %w", namespace, err)
+		}
+	}
+	return nil
 }

@@ -82,11 +82,11 @@ traefik_service_requests_total{code="200",method="GET",protocol="http",service="
 	v1 := []string{"ClusterName=bed", "Namespace=shop", "Service=cart", "Version=cart-1"}
 	v2 := []string{"ClusterName=bed", "Namespace=shop", "Service=cart", "Version=cart-2"}
 	if d := cmp.Diff(map[string]got{
-		"2xx": {50, 3}, "5xx": {5, 3}, "2xx of cart-1": {50, 3}, "5xx of cart-1": {0, 3}, "5xx of cart-2": {5, 3}, "2xx of cart-2": {0, 3}, "another": {0, 0},
+		"2xx": {50, 3}, "5xx": {5, 3}, "all of cart-1": {50, 3}, "5xx of cart-1": {0, 3}, "5xx of cart-2": {5, 3}, "all of cart-2": {5, 3}, "another": {0, 0},
 	}, map[string]got{
 		"2xx": read("2xx-cart"), "5xx": read("5xx-cart"),
-		"2xx of cart-1": read("2xx-cart", v1...), "5xx of cart-1": read("5xx-cart", v1...),
-		"5xx of cart-2": read("5xx-cart", v2...), "2xx of cart-2": read("2xx-cart", v2...),
+		"all of cart-1": read("RequestCount", v1...), "5xx of cart-1": read("ErrorCount", v1...),
+		"5xx of cart-2": read("ErrorCount", v2...), "all of cart-2": read("RequestCount", v2...),
 		"another": read("2xx-cart-admin"),
 	}); d != "" {
 		t.Errorf("published (-want +got):\n%s", d)
@@ -95,7 +95,9 @@ traefik_service_requests_total{code="200",method="GET",protocol="http",service="
 
 func TestADeadSourceIsAGapAndAnError(t *testing.T) {
 	b := newBench(t, cloudwatch.Options{})
-	text := `envoy_cluster_upstream_rq{envoy_response_code="200",kubernetes_namespace="yelb",virtual_node="yelb-appserver-1"} 10` + "\n"
+	text := `envoy_cluster_upstream_rq{envoy_response_code="200",kubernetes_namespace="yelb",kubernetes_pod_name="yelb-appserver-1-a-b",virtual_node="yelb-appserver-1"} 10
+envoy_cluster_upstream_rq{envoy_response_code="503",kubernetes_namespace="yelb",kubernetes_pod_name="",virtual_node="yelb-db-1"} 10
+`
 	s := &cloudwatch.Scraper{Server: b.Server, Cluster: "bed", Sources: fixed(cloudwatch.Mesh(page(t, &text)))}
 	if err := s.Once(t.Context()); err != nil {
 		t.Fatal(err)
@@ -106,6 +108,9 @@ func TestADeadSourceIsAGapAndAnError(t *testing.T) {
 	}
 	if _, n := b.sum(t, "2xx-yelb-appserver"); n != 1 {
 		t.Errorf("%v data were published; want only the first round's", n)
+	}
+	if _, n := b.sum(t, "5xx-yelb-db"); n != 0 {
+		t.Errorf("%v data were published for calls that no pod was ready for; want none", n)
 	}
 }
 
@@ -123,8 +128,40 @@ func TestPodsComeFromDiscovery(t *testing.T) {
 		}
 		counter = `http_requests_total{code="503",status="503",version="v3"} 5` + "\n"
 	}
-	if sum, _ := b.sum(t, "5xx-yelb-appserver", "ClusterName=bed", "Namespace=yelb", "Service=yelb-appserver", "Version=yelb-appserver-2"); sum != 4 {
+	if sum, _ := b.sum(t, "ErrorCount", "ClusterName=bed", "Namespace=yelb", "Service=yelb-appserver", "Version=yelb-appserver-2"); sum != 4 {
 		t.Errorf("5xx of yelb-appserver-2 = %v; want 4", sum)
+	}
+}
+
+func TestResponseTimesKeepTheirBuckets(t *testing.T) {
+	b := newBench(t, cloudwatch.Options{})
+	const histogram = `# TYPE envoy_cluster_upstream_rq_time histogram
+envoy_cluster_upstream_rq_time_bucket{kubernetes_namespace="yelb",kubernetes_pod_name="p",virtual_node="app-2",le="250"} %d
+envoy_cluster_upstream_rq_time_bucket{kubernetes_namespace="yelb",kubernetes_pod_name="p",virtual_node="app-2",le="500"} %d
+envoy_cluster_upstream_rq_time_bucket{kubernetes_namespace="yelb",kubernetes_pod_name="p",virtual_node="app-2",le="+Inf"} %d
+envoy_cluster_upstream_rq_time_sum{kubernetes_namespace="yelb",kubernetes_pod_name="p",virtual_node="app-2"} 9
+envoy_cluster_upstream_rq_time_count{kubernetes_namespace="yelb",kubernetes_pod_name="p",virtual_node="app-2"} %d
+`
+	text := fmt.Sprintf(histogram, 10, 10, 10, 10)
+	s := &cloudwatch.Scraper{Server: b.Server, Cluster: "bed", Sources: fixed(cloudwatch.Mesh(page(t, &text)))}
+	for range 2 {
+		if err := s.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		text = fmt.Sprintf(histogram, 16, 19, 20, 20) // 6 up to 250 ms, 3 up to 500, 1 beyond
+	}
+	var dims []types.Dimension
+	for _, kv := range [][2]string{{"ClusterName", "bed"}, {"Namespace", "yelb"}, {"Service", "app"}, {"Version", "app-2"}} {
+		dims = append(dims, types.Dimension{Name: aws.String(kv[0]), Value: aws.String(kv[1])})
+	}
+	for stat, want := range map[string]float64{"SampleCount": 10, "TC(0.25:)": 4, "TC(0.5:)": 1, "TC(1:)": 0, "p90": .5, "Maximum": 1} {
+		out, err := b.get(t, query("q", "ResponseTime", stat, dims...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := out.MetricDataResults[0].Values; len(got) != 1 || got[0] != want {
+			t.Errorf("%s = %v; want %v", stat, got, want)
+		}
 	}
 }
 

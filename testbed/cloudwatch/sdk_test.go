@@ -66,8 +66,12 @@ func (b *bench) put(t *testing.T, name string, after time.Duration, values ...fl
 }
 
 func query(id, name, stat string, dims ...types.Dimension) types.MetricDataQuery {
+	namespace := cloudwatch.AncestorNamespace
+	if len(dims) == 4 { // those of a version
+		namespace = cloudwatch.VersionNamespace
+	}
 	return types.MetricDataQuery{Id: aws.String(id), MetricStat: &types.MetricStat{
-		Metric: &types.Metric{Namespace: aws.String("EnvoyPrometheus/ResponseCode"), MetricName: aws.String(name), Dimensions: dims},
+		Metric: &types.Metric{Namespace: aws.String(namespace), MetricName: aws.String(name), Dimensions: dims},
 		Period: aws.Int32(60), Stat: aws.String(stat)}}
 }
 
@@ -99,6 +103,9 @@ func TestStatisticsPerMinute(t *testing.T) {
 		"Maximum":     {0: 6, 1: 7},
 		"p50":         {0: 2, 1: 7},
 		"p99":         {0: 6, 1: 7},
+		"TC(2:)":      {0: 2, 1: 1},
+		"TC(1:3)":     {0: 2, 1: 0},
+		"TC(:1)":      {0: 1, 1: 0},
 	} {
 		out, err := b.get(t, query("q", "5xx-yelb", stat))
 		if err != nil {
@@ -240,9 +247,12 @@ func TestRefusals(t *testing.T) {
 		"an id that comes twice": {func(in *sdk.GetMetricDataInput) {
 			in.MetricDataQueries = append(in.MetricDataQueries, in.MetricDataQueries[0])
 		}, "ValidationError", "not unique"},
-		"metric math":       {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].Expression = aws.String("a/b") }, "ValidationError", "raw series only"},
-		"an odd period":     {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].MetricStat.Period = aws.Int32(45) }, "ValidationError", "period 45"},
-		"an odd statistic":  {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].MetricStat.Stat = aws.String("sum") }, "ValidationError", `statistic "sum"`},
+		"metric math":      {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].Expression = aws.String("a/b") }, "ValidationError", "raw series only"},
+		"an odd period":    {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].MetricStat.Period = aws.Int32(45) }, "ValidationError", "period 45"},
+		"an odd statistic": {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].MetricStat.Stat = aws.String("sum") }, "ValidationError", `statistic "sum"`},
+		"a trimmed count by share": {func(in *sdk.GetMetricDataInput) {
+			in.MetricDataQueries[0].MetricStat.Stat = aws.String("TC(10%:90%)")
+		}, "ValidationError", `statistic "TC(10%:90%)"`},
 		"a token of nobody": {func(in *sdk.GetMetricDataInput) { in.NextToken = aws.String("x") }, "InvalidNextToken", "invalid"},
 		"an unknown member": {func(in *sdk.GetMetricDataInput) { in.LabelOptions = &types.LabelOptions{Timezone: aws.String("+0000")} }, "ValidationError", "LabelOptions"},
 		"another's account": {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].AccountId = aws.String("1") }, "ValidationError", "AccountId"},

@@ -2,6 +2,7 @@ package cloudwatch
 
 import (
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,8 +109,8 @@ func (s *store) read(key string, r reading) []point {
 	return points
 }
 
-// statistic computes stat; it is false for a percentile of data that were
-// published as statistics alone.
+// statistic computes stat; it is false for a percentile or a trimmed count of data
+// that were published as statistics alone.
 func statistic(stat string, s statistics, values []weighted) (float64, bool) {
 	switch stat {
 	case "Sum":
@@ -123,7 +124,6 @@ func statistic(stat string, s statistics, values []weighted) (float64, bool) {
 	case "Maximum":
 		return s.max, true
 	}
-	p, _ := percentile(stat)
 	var total float64
 	for _, v := range values {
 		total += v.count
@@ -131,6 +131,16 @@ func statistic(stat string, s statistics, values []weighted) (float64, bool) {
 	if total == 0 || total != s.count {
 		return 0, false
 	}
+	if above, upTo, ok := trimmed(stat); ok {
+		var n float64
+		for _, v := range values {
+			if v.value > above && v.value <= upTo {
+				n += v.count
+			}
+		}
+		return n, true
+	}
+	p, _ := percentile(stat)
 	slices.SortFunc(values, func(a, b weighted) int { return int(math.Copysign(1, a.value-b.value)) })
 	var below float64
 	for _, v := range values {
@@ -146,4 +156,31 @@ func percentile(stat string) (float64, bool) {
 	digits, ok := strings.CutPrefix(stat, "p")
 	p, err := strconv.ParseFloat(digits, 64)
 	return p, ok && err == nil && p >= 0 && p <= 100 && !strings.ContainsAny(digits, "+-eExX_")
+}
+
+var trimmedCount = regexp.MustCompile(`^TC\(([0-9.]*):([0-9.]*)\)$`)
+
+// trimmed reads a trimmed count by value, such as TC(0.3:): how many values are
+// above the first bound and not above the second.
+func trimmed(stat string) (above, upTo float64, ok bool) {
+	m := trimmedCount.FindStringSubmatch(stat)
+	if m == nil {
+		return 0, 0, false
+	}
+	above, upTo = math.Inf(-1), math.Inf(1)
+	var err1, err2 error
+	if m[1] != "" {
+		above, err1 = strconv.ParseFloat(m[1], 64)
+	}
+	if m[2] != "" {
+		upTo, err2 = strconv.ParseFloat(m[2], 64)
+	}
+	return above, upTo, err1 == nil && err2 == nil
+}
+
+// served reports whether the stand-in computes the statistic.
+func served(stat string) bool {
+	_, p := percentile(stat)
+	_, _, tc := trimmed(stat)
+	return p || tc || slices.Contains([]string{"Sum", "SampleCount", "Average", "Minimum", "Maximum"}, stat)
 }
