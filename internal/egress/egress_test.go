@@ -35,6 +35,7 @@ func TestCheck(t *testing.T) {
 		"fe80::1":                {false, false, false},
 		"fe80::1%eth0":           {false, false, false},
 		"100.100.100.200":        {false, false, false},
+		"::ffff:100.100.100.200": {false, false, false},
 		"168.63.129.16":          {false, false, false},
 		"0.0.0.0":                {false, false, false},
 		"0.1.2.3":                {false, false, false},

@@ -167,6 +167,50 @@ func TestWhatEachAnswerMeans(t *testing.T) {
 	}
 }
 
+func TestASourceThatWasAwayCountsNothingFromZero(t *testing.T) {
+	// Prometheus was down until the window's first minute: its totals are old ones.
+	body := `{"status":"success","data":{"resultType":"matrix","result":[` +
+		one("checkout-1", "200", [4]string{"", "", "1000000", "1000100"}) + "," + one("checkout-2", "200", [4]string{"", "", "5000", "5010"}) + `]}}`
+	got, err := meterOn(t, answering(http.StatusOK, body), prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, two)
+	if err != nil || got[0].Canary.Known || got[0].Stable.Known || got[1].Canary.Requests != 10 || got[1].Stable.Requests != 100 {
+		t.Errorf("Intervals() = %+v, %v; want nothing known, then 10 and 100 requests", got, err)
+	}
+}
+
+func TestARedirectIsNotFollowed(t *testing.T) {
+	var hosts []string
+	w := wire(func(r *http.Request) (*http.Response, error) {
+		hosts = append(hosts, r.URL.Host)
+		res := response(http.StatusTemporaryRedirect, "")
+		res.Header.Set("Location", "https://elsewhere.example/")
+		return res, nil
+	})
+	m := meterOn(t, w, prometheus.Options{Authorize: prometheus.Bearer("t0ken")})
+	if _, err := m.Intervals(t.Context(), metrictest.Subject, two); fault.Of(err) != fault.Invalid || len(hosts) != 1 {
+		t.Errorf("Intervals() = %v, asked %v; want %v after one host", err, hosts, fault.Invalid)
+	}
+}
+
+func TestVersionsAreCutAtBoundsThatBothHave(t *testing.T) {
+	bucket := func(version, le string, values [4]string) string {
+		return strings.Replace(one(version, "200", values), `"code"`, `"le":"`+le+`","code"`, 1)
+	}
+	zero := [4]string{"0", "0", "10", "20"}
+	body := `{"status":"success","data":{"resultType":"matrix","result":[` + strings.Join([]string{
+		bucket("checkout-1", "0.5", zero), bucket("checkout-1", "1", zero), bucket("checkout-1", "+Inf", zero),
+		bucket("checkout-2", "0.3", [4]string{"0", "0", "4", "4"}), bucket("checkout-2", "1", [4]string{"0", "0", "7", "7"}), bucket("checkout-2", "+Inf", zero),
+	}, ",") + `]}}`
+	w := two
+	w.Bounds = []float64{0.2}
+	got, err := meterOn(t, answering(http.StatusOK, body), prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([][]int64{{3}, {0}}, [][]int64{got[0].Canary.Slow, got[0].Stable.Slow}); diff != "" {
+		t.Errorf("slow above 1 s, the lowest bound of both (-want +got):\n%s", diff)
+	}
+}
+
 func TestATryThatFailsIsRepeated(t *testing.T) {
 	v := clock.NewVirtual(metrictest.Start.Add(time.Hour))
 	tries := 0

@@ -94,9 +94,10 @@ func (h histogram) slow(name string, from int, requests int64) []int64 {
 	}
 	out := make([]int64, len(h.cuts))
 	for i, cut := range h.cuts {
+		// A cut that is NaN has no bucket.
 		below, ok := risen(h.tracks[name][cut], from, alive)
 		n, fits := whole(all - below)
-		if !ok || !fits || math.IsNaN(cut) {
+		if !ok || !fits {
 			return nil
 		}
 		out[i] = min(n, requests)
