@@ -386,7 +386,7 @@ func (s *stepper) end(status Status, f *Frame, why Failure) {
 
 // abandon gives up the frame's call, if there is one.
 func (s *stepper) abandon(f *Frame) {
-	if f.Status == FrameCalling && f.Call != nil {
+	if f.Status == FrameCalling && !f.Submitted {
 		s.res.Abandoned = append(s.res.Abandoned, *f.Call)
 	}
 }
