@@ -5,50 +5,63 @@ import (
 	"time"
 )
 
-// infoBad is the evidence against "at most r0 times" that one canary request
-// adds on average, when stable fails with probability p0, the canary with p1
-// and the canary's share of requests is w.
-func infoBad(w, p0, p1, r0 float64) float64 {
-	r := p1 / p0
-	if r <= r0 {
-		return 0
-	}
-	all := p1 + p0*(1-w)/w
-	return p1*math.Log(r/r0) - all*(math.Log1p(w*(r-1))-math.Log1p(w*(r0-1)))
+// A lineup is a canary beside a stable, before one process.
+type lineup struct {
+	share  float64 // the canary's share of requests
+	stable float64 // the chance of a request to stable to fail
+	// tolerated is the null's ratio, line the logarithm of the evidence needed.
+	tolerated, line float64
 }
 
-// infoGood is the same against "at least ratio times", when both fail with p.
-func infoGood(w, p, ratio float64) float64 {
-	return p/w*math.Log1p(w*(ratio-1)) - p*math.Log(ratio)
+// info is the evidence that one canary request adds on average, where the
+// canary fails with probability canary.
+func (l lineup) info(canary float64) float64 {
+	r := canary / l.stable
+	if r <= l.tolerated {
+		return 0
+	}
+	all := canary + l.stable*(1-l.share)/l.share
+	return canary*math.Log(r/l.tolerated) - all*(math.Log1p(l.share*(r-1))-math.Log1p(l.share*(l.tolerated-1)))
 }
 
 // requestsToSee is about how many canary requests give a chance of 80 % to see
-// p1 beside p0. It was fitted to simulations and is within a quarter of them;
+// that rate. It was fitted to simulations and is within a quarter of them;
 // TimeToSee is nearer and slower.
-func requestsToSee(w, p0, p1, r0, logAlpha float64) float64 {
-	d := infoBad(w, p0, p1, r0)
-	if d <= 0 {
+func (l lineup) requestsToSee(canary float64) float64 {
+	info := l.info(canary)
+	if info <= 0 {
 		return math.Inf(1)
 	}
-	return 1.5 * (logAlpha + 1.5) / d
+	return 1.5 * (l.line + 1.5) / info
 }
 
-// smallestSeen is the p1 that n canary requests show with a chance of 80 %, 0
-// if not even a canary that fails always would be seen.
-func smallestSeen(n, w, p0, r0, logAlpha float64) float64 {
-	low, high := p0*r0, 1.0
-	if low >= 1 || requestsToSee(w, p0, high, r0, logAlpha) > n {
+// smallestSeen is the rate that so many canary requests show with a chance of
+// 80 %, 0 if not even a canary that always fails would be seen.
+func (l lineup) smallestSeen(requests float64) float64 {
+	low, high := l.stable*l.tolerated, 1.0
+	if low >= 1 || l.requestsToSee(high) > requests {
 		return 0
 	}
 	for range 40 {
-		mid := math.Sqrt(low * high)
-		if requestsToSee(w, p0, mid, r0, logAlpha) > n {
+		if mid := math.Sqrt(low * high); l.requestsToSee(mid) > requests {
 			low = mid
 		} else {
 			high = mid
 		}
 	}
 	return high
+}
+
+// infoGood is the evidence that one canary request adds on average against "at
+// least ratio times as often", where both fail with the same probability.
+func infoGood(share, rate, ratio float64) float64 {
+	return rate/share*math.Log1p(share*(ratio-1)) - rate*math.Log(ratio)
+}
+
+// infoBelow is the same against "at least with probability limit", for the
+// mixed-in rate that is so many times the limit.
+func infoBelow(rate, limit, factor float64) float64 {
+	return rate*math.Log(factor) + (1-rate)*(math.Log1p(-factor*limit)-math.Log1p(-limit))
 }
 
 // detectable says how far the evidence on errors reaches.
@@ -63,8 +76,8 @@ func (p Policy) detectable(s State, grid []float64) Detectable {
 	n := float64(e.Canary.Requests)
 	w := n / (n + float64(e.Stable.Requests))
 	base := (float64(e.Stable.Errors) + 0.5) / (float64(e.Stable.Requests) + 1)
-	spread := math.Log(float64(p.starts()) / p.weights()[0])
-	d := Detectable{Rate: smallestSeen(n, w, base, c.Tolerated, math.Log(c.RollbackAt)+spread)}
+	seen := lineup{w, base, c.Tolerated, p.lineAt()}
+	d := Detectable{Rate: seen.smallestSeen(n)}
 	ratio := p.ratioFor(s)
 	lacks := math.Log(c.GoodAt) - p.proof(s, 0, ratio, grid)
 	if ratio == 0 || lacks <= 0 {
@@ -72,8 +85,9 @@ func (p Policy) detectable(s State, grid []float64) Detectable {
 	}
 	each := infoGood(w, base, ratio)
 	if rate := c.GoodBelow * ratio / c.GoodRatio; rate > base && rate < 1 {
-		each = max(each, base*math.Log(better[0])+(1-base)*(math.Log1p(-better[0]*rate)-math.Log1p(-rate)),
-			base*math.Log(better[2])+(1-base)*(math.Log1p(-better[2]*rate)-math.Log1p(-rate)))
+		for _, f := range better {
+			each = max(each, infoBelow(base, rate, f))
+		}
 	}
 	if each <= 0 {
 		return d

@@ -50,13 +50,13 @@ func (p Policy) judge(s State, grid []float64) Judgement {
 // combine is healthy only where at least one required measure is and no other
 // says anything else.
 func combine(measures []Measure) Verdict {
-	v, any := Healthy, false
+	v, required := Healthy, false
 	for _, m := range measures {
 		if !m.Advisory {
-			v, any = v.and(m.Verdict), true
+			v, required = v.and(m.Verdict), true
 		}
 	}
-	if !any {
+	if !required {
 		return Inconclusive
 	}
 	return v
