@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 func serve(ctx context.Context, in struct{ Do, Path string }) (map[string]any, error) {
 	switch in.Do {
 	case "fail":
-		return nil, messages.InvokeResponse_Error{Type: "Canary.Transient", Message: "throttled", time.Minute}
+		return nil, messages.InvokeResponse_Error{Type: "Canary.Transient", Message: "throttled"}
 	case "exit":
 		os.Exit(3)
 	case "hang":
