@@ -170,6 +170,7 @@ type Router struct {
 type Deadlines struct {
 	Ready    rollout.Duration `json:"ready"`
 	Observed rollout.Duration `json:"observed"`
-	// Rollout is zero where the document says nothing: see Budget.Longest.
+	// Rollout is zero where the document says nothing: then Budget.Longest is the limit
+	// that the other times make up.
 	Rollout rollout.Duration `json:"rollout,omitempty"`
 }
