@@ -83,7 +83,7 @@ func (w *writer) event(ctx context.Context, h *header, why string) error {
 	}
 	now := metav1.Now()
 	_, err := w.typed.CoreV1().Events(h.Namespace).Create(ctx, &corev1.Event{
-		ObjectMeta:     metav1.ObjectMeta{GenerateName: h.Name + ".", Namespace: h.Namespace},
+		ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("%s.%x", h.Name, now.UnixNano()), Namespace: h.Namespace},
 		InvolvedObject: corev1.ObjectReference{APIVersion: h.APIVersion, Kind: h.Kind, Namespace: h.Namespace, Name: h.Name, UID: h.UID, ResourceVersion: h.ResourceVersion},
 		Type:           corev1.EventTypeWarning, Reason: "ReconcileError", Message: why,
 		Source: corev1.EventSource{Component: "mesh-stand-in"}, FirstTimestamp: now, LastTimestamp: now, Count: 1,
