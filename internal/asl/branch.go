@@ -2,6 +2,7 @@ package asl
 
 import (
 	"fmt"
+	"strings"
 )
 
 // branch starts a Parallel or Map state, or starts it again.
@@ -65,6 +66,9 @@ func (s *stepper) mapItems(f *Frame, st *state, in any, b *Branching) error {
 		items = v
 	}
 	list, ok := items.([]any)
+	if !ok && st.items != nil {
+		return fmt.Errorf("Reference path \"%s\" must point to array.", strings.Replace(st.items.text, "$$", "$", 1)) //nolint:staticcheck,revive // AWS's words
+	}
 	if !ok {
 		return fmt.Errorf("Map state input must be an array but was: %s", encode(items)) //nolint:staticcheck // AWS's words
 	}

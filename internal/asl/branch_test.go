@@ -87,6 +87,7 @@ func TestMap(t *testing.T) {
 		"the context knows the item inside": {items(``, `"Type":"Pass","Parameters":{"i.$":"$$.Map.Item.Index"},"End":true`), `["a","b"]`, `SUCCEEDED [{"i":0},{"i":1}]`},
 		"the result is selected and placed": {items(`"ItemsPath":"$.l","ResultSelector":{"n.$":"States.ArrayLength($)"},"ResultPath":"$.r",`, passEnd), `{"l":[1,2]}`, `SUCCEEDED {"l":[1,2],"r":{"n":2}}`},
 		"no array":                          {items(``, passEnd), `{"a":1}`, `FAILED States.Runtime: ` + at + `Map state input must be an array but was: {"a":1}`},
+		"an ItemsPath to no array":          {items(`"ItemsPath":"$.l",`, passEnd), `{"l":1}`, `FAILED States.Runtime: ` + at + `Reference path "$.l" must point to array.`},
 		"an ItemsPath to nowhere":           {items(`"ItemsPath":"$.l",`, passEnd), `{}`, `FAILED States.Runtime: ` + at + `The JSONPath '$.l' specified for the field 'ItemsPath' could not be found in the input '{}'`},
 		"a concurrency that is no number":   {items(`"ItemsPath":"$.l","MaxConcurrencyPath":"$.c",`, passEnd), `{"l":[],"c":"x"}`, `FAILED States.Runtime: ` + at + `The MaxConcurrencyPath field refers to value "x" which is not a valid integer: $.c`},
 		"a failing item":                    {items(``, `"Type":"Fail","Error":"E"`), `[1,2]`, `FAILED E: <absent>`},

@@ -166,3 +166,99 @@ func TestDefinitionsThatAWSChecked(t *testing.T) {
 		})
 	}
 }
+
+// stateCase is one state as AWS's TestState ran it.
+type stateCase struct {
+	ID         string
+	Definition map[string]any
+	Input      any
+	StateName  string
+	Context    any
+	Mock       *struct{ Result string }
+	APIError   bool `json:"is_api_error"`
+	Expect     struct {
+		Status     Status
+		Error      any // an object for what the API refused
+		Cause      string
+		Output     any
+		NextState  string
+		Inspection struct {
+			AfterParameters any
+		} `json:"inspectionData"`
+	}
+}
+
+// feasible leaves out what TestState alone can do, such as a made-up result of
+// a Map, and what this package refuses.
+func (c *stateCase) feasible(text string) bool {
+	mocked := c.Mock != nil && c.Definition["Type"] != "Task"
+	return !c.APIError && !mocked && c.Context == nil && !strings.Contains(text, "JSONata") && !strings.Contains(text, "DISTRIBUTED")
+}
+
+// TestStatesRecordedOnAWS runs single states between the ones they go to.
+func TestStatesRecordedOnAWS(t *testing.T) {
+	n := 0
+	for _, c := range readLines[stateCase](t, "state-cases.jsonl") {
+		text := encode(c.Definition)
+		if !c.feasible(text) {
+			continue
+		}
+		n++
+		t.Run(c.ID, func(t *testing.T) {
+			definition := c.Definition
+			if definition["States"] == nil {
+				states := map[string]any{"State": definition}
+				for _, name := range nextStates(definition) {
+					states[name] = map[string]any{"Type": "Succeed"}
+				}
+				definition = map[string]any{"StartAt": "State", "States": states}
+			}
+			d, err := Parse([]byte(encode(definition)), Options{Integrations: []string{"events:putEvents", "sqs:sendMessage", "dynamodb:putItem"}})
+			if err != nil {
+				t.Fatalf("Parse() = %v", err)
+			}
+			p := &player{t: t, d: d, now: noon, x: &Execution{Input: encode(c.Input), Started: noon}}
+			p.step(Begun{})
+			if c.Mock != nil {
+				p.play(reply{out: c.Mock.Result})
+			} else if len(p.calls) > 0 { // the recorded function gave what the task gave
+				p.play(reply{out: encode(c.Expect.Output)})
+			}
+			r := &recorded{}
+			out, _ := decode(p.x.Output)
+			if p.x.Status != c.Expect.Status || c.Expect.Status == Succeeded && !r.same(c.Expect.Output, out) {
+				t.Errorf("%s; want %s %s", p.outcome(), c.Expect.Status, encode(c.Expect.Output))
+			}
+			if c.Expect.Error != nil && (deref(p.x.Error) != c.Expect.Error || deref(p.x.Cause) != c.Expect.Cause) {
+				t.Errorf("%s; want %s: %s", p.outcome(), c.Expect.Error, c.Expect.Cause)
+			}
+			names := stateNames(p.history)
+			if c.Expect.NextState != "" && names[len(names)-1] != c.Expect.NextState {
+				t.Errorf("went to %v; want %s", names, c.Expect.NextState)
+			}
+			if want := c.Expect.Inspection.AfterParameters; want != nil && c.Definition["Type"] == "Task" && !r.same(want, p.history[2].Details.Parameters) {
+				t.Errorf("parameters %s; want %s", p.history[2].Details.Parameters, encode(want))
+			}
+		})
+	}
+	t.Logf("%d states", n)
+}
+
+// nextStates are all states that a state may go to.
+func nextStates(v any) []string {
+	var out []string
+	switch v := v.(type) {
+	case map[string]any:
+		for k, x := range v {
+			if s, ok := x.(string); ok && (k == "Next" || k == "Default") {
+				out = append(out, s)
+			}
+			out = append(out, nextStates(x)...)
+		}
+	case []any:
+		for _, x := range v {
+			out = append(out, nextStates(x)...)
+		}
+	}
+	return out
+}
