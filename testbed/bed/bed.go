@@ -32,6 +32,8 @@ type Bed struct {
 	node    *node.Node
 	ready   time.Duration
 
+	awsSecret string // of requests to the stand-ins
+
 	mu sync.Mutex // guards parts and order
 
 	ctx    context.Context // ends when the bed does
@@ -80,6 +82,9 @@ func prepare(options Options) (*Bed, error) {
 	}
 	l := newLayout(options, dir, p)
 	b := &Bed{Layout: l, options: options, place: p, parts: map[string]*part.Part{}}
+	if b.awsSecret, err = newAWSSecret(); err != nil {
+		return nil, err
+	}
 	if b.guard, err = startGuard(options.Programs, l, p, temporary); err != nil {
 		_ = p.listener.Close()
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -114,13 +119,13 @@ func (b *Bed) stop(keepFiles bool) error {
 
 // Environment is what a program needs to find the bed, as NAME=VALUE.
 func (b *Bed) Environment() []string {
-	return []string{
-		"KUBECONFIG=" + b.Kubeconfig("admin"),
-		"TESTBED_GATEWAY_URL=" + b.GatewayURL(),
-		"TESTBED_PROMETHEUS_URL=" + b.PrometheusURL(),
-		"TESTBED_DIR=" + b.Dir,
-		layout.EnvID + "=" + b.ID,
-	}
+	return append(b.extraEnvironment(),
+		"KUBECONFIG="+b.Kubeconfig("admin"),
+		"TESTBED_GATEWAY_URL="+b.GatewayURL(),
+		"TESTBED_PROMETHEUS_URL="+b.PrometheusURL(),
+		"TESTBED_DIR="+b.Dir,
+		layout.EnvID+"="+b.ID,
+	)
 }
 
 // ReadyAfter is how long the bed took to be ready.

@@ -30,6 +30,17 @@ type Options struct {
 	// CrashBackOff is the first wait of a crash loop; 1 s by default, where a
 	// kubelet has 10 s.
 	CrashBackOff time.Duration
+	// Mesh adds the stand-in for App Mesh.
+	Mesh bool
+	// CloudWatch adds the stand-in for Amazon CloudWatch. Data show after
+	// CloudWatchDelay, at once by default, and are kept by
+	// CloudWatchResolution, a minute by default.
+	CloudWatch           bool
+	CloudWatchDelay      time.Duration
+	CloudWatchResolution time.Duration
+	// AMP adds the stand-in for Amazon Managed Prometheus: the bed's own, which
+	// answers there to signed requests alone.
+	AMP bool
 	// Progress is told what happens, part by part; nil for silence.
 	Progress func(part, message string)
 }
@@ -107,6 +118,11 @@ func newLayout(o Options, dir string, p *place) *layout.Layout {
 		GatewayMetrics:        p.free(8082),
 		PrometheusPort:        p.free(9090),
 		KubeletPort:           p.free(10250),
+		MeshPort:              p.free(9080),
+		MeshAdminPort:         p.free(9901),
+		CloudWatchPort:        p.free(9600),
+		AMPPort:               p.free(9095),
+		HasMesh:               o.Mesh,
 		Images:                o.Images,
 		AuthenticationWebhook: o.AuthenticationWebhook,
 		Audit:                 o.Audit,

@@ -3,7 +3,6 @@ package bed
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -46,10 +45,23 @@ func (b *Bed) bringUp(ctx context.Context) error {
 		}
 		group.Go(func() error { return b.startControllers() })
 		group.Go(func() error { return b.startNode(ctx, rest) })
+		if b.options.Mesh {
+			group.Go(func() error { return b.startMesh(rest) })
+		}
 		return b.startGateway(ctx, rest)
 	})
 	if err := group.Wait(); err != nil {
 		return err
+	}
+	if b.options.CloudWatch {
+		if err := b.startCloudWatch(); err != nil {
+			return err
+		}
+	}
+	if b.options.AMP {
+		if err := b.startAMP(); err != nil {
+			return err
+		}
 	}
 	return b.serveControl()
 }
@@ -181,12 +193,11 @@ func (b *Bed) startNode(ctx context.Context, config *rest.Config) error {
 
 // startServices starts the Services' proxy and Prometheus's list of targets.
 func (b *Bed) startServices() error {
-	log, err := os.OpenFile(b.Log("serviceproxy"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := b.openLog("serviceproxy")
 	if err != nil {
 		return err
 	}
-	context.AfterFunc(b.ctx, func() { _ = log.Close() })
-	if _, err := serviceproxy.Start(b.ctx, b.client, slog.New(slog.NewTextHandler(log, nil))); err != nil {
+	if _, err := serviceproxy.Start(b.ctx, b.client, log); err != nil {
 		return fmt.Errorf("start the service proxy: %w", err)
 	}
 	factory := informers.NewSharedInformerFactory(b.client, 0)

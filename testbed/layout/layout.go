@@ -18,12 +18,15 @@ import (
 	"time"
 )
 
-// Names of the parts that run as processes of their own.
+// Names of the parts. The first four run as processes of their own.
 const (
 	APIServer   = "apiserver"
 	Controllers = "controllers"
 	Gateway     = "gateway"
 	Prometheus  = "prometheus"
+	Mesh        = "mesh"
+	CloudWatch  = "cloudwatch"
+	AMP         = "amp"
 )
 
 // KubernetesVersion is the version that the bed's API server says it is; it
@@ -46,6 +49,12 @@ type Layout struct {
 	PrometheusPort int `json:"prometheusPort"`
 	DiscoveryPort  int `json:"discoveryPort"`
 	KubeletPort    int `json:"kubeletPort"`
+	MeshPort       int `json:"meshPort"`
+	MeshAdminPort  int `json:"meshAdminPort"`
+	CloudWatchPort int `json:"cloudWatchPort"`
+	AMPPort        int `json:"ampPort"`
+	// HasMesh says that there is something at the mesh's ports.
+	HasMesh bool `json:"hasMesh,omitempty"`
 	// Images is the directory in which the image NAME:TAG is the file NAME.
 	Images string `json:"images"`
 	// AuthenticationWebhook is the path of a webhook configuration for bearer

@@ -30,6 +30,9 @@ func ReadyURL(l *layout.Layout) string { return l.PrometheusURL() + "/-/ready" }
 // WriteConfig writes the configuration that Arguments refers to.
 func WriteConfig(l *layout.Layout) error {
 	config := fmt.Sprintf(configuration, ScrapeInterval, l.HostPort(l.GatewayMetrics), l.HostPort(l.DiscoveryPort))
+	if l.HasMesh {
+		config += fmt.Sprintf(meshConfiguration, l.HostPort(l.MeshAdminPort))
+	}
 	return os.WriteFile(l.Path("prometheus.yml"), []byte(config), 0o600)
 }
 
@@ -45,4 +48,13 @@ scrape_configs:
   http_sd_configs:
   - url: http://%[3]s/targets
     refresh_interval: %[1]s
+`
+
+// meshConfiguration keeps the labels that the mesh stand-in gives, which are
+// those that Prometheus adds to what it reads from an Envoy beside a pod.
+const meshConfiguration = `- job_name: mesh
+  honor_labels: true
+  metrics_path: /stats/prometheus
+  static_configs:
+  - targets: ["%s"]
 `

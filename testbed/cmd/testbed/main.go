@@ -90,6 +90,11 @@ func newFlags(name string) (*bed.Options, *flag.FlagSet) {
 	flags.BoolVar(&o.Audit, "audit", false, "log every API request to audit.log in the bed's directory")
 	flags.StringVar(&o.AuthenticationWebhook, "authentication-webhook", "", "kubeconfig-like file of a webhook that checks bearer tokens")
 	flags.DurationVar(&o.CrashBackOff, "crash-back-off", 0, "first wait of a crash loop; a cluster has 10s (default 1s)")
+	flags.BoolVar(&o.Mesh, "mesh", false, "add the stand-in for App Mesh")
+	flags.BoolVar(&o.CloudWatch, "cloudwatch", false, "add the stand-in for Amazon CloudWatch")
+	flags.DurationVar(&o.CloudWatchDelay, "cloudwatch-delay", 0, "how long CloudWatch keeps data back; the real one up to 2m (default 0s)")
+	flags.DurationVar(&o.CloudWatchResolution, "cloudwatch-resolution", 0, "shortest period of CloudWatch's data (default 1m)")
+	flags.BoolVar(&o.AMP, "amp", false, "add the stand-in for Amazon Managed Prometheus, which wants signed requests")
 	return o, flags
 }
 
@@ -131,7 +136,13 @@ func up(args []string) error {
 	fmt.Printf("\nReady after %.1f s. Ctrl-C ends it.\n\n", b.ReadyAfter().Seconds())
 	fmt.Printf("  export KUBECONFIG=%s\n", b.Kubeconfig("admin"))
 	fmt.Printf("  gateway     %s\n", b.GatewayURL())
-	fmt.Printf("  prometheus  %s\n\n", b.PrometheusURL())
+	fmt.Printf("  prometheus  %s\n", b.PrometheusURL())
+	for name, url := range map[string]string{"mesh": b.MeshURL(), "cloudwatch": b.CloudWatchURL(), "amp": b.AMPURL()} {
+		if url != "" {
+			fmt.Printf("  %-11s %s\n", name, url)
+		}
+	}
+	fmt.Println()
 	<-ctx.Done()
 	stop()
 	fmt.Fprintln(os.Stderr, "ending")
