@@ -1,10 +1,12 @@
 package kube_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stepcanary/stepcanary/internal/kube"
 	"github.com/stepcanary/stepcanary/internal/kube/kubetest"
@@ -62,4 +64,18 @@ func place(t *testing.T, c kubetest.Cluster, k *kubetest.Kubelet, v workload.Ver
 	c.Create(t, kube.Services, kubetest.Object("v1", "Service", v.Name, map[string]any{"spec": map[string]any{
 		"selector": labels, "ports": []any{map[string]any{"port": 80, "targetPort": 8080}},
 	}}))
+}
+
+// coreEvents is where kubectl looks for events.
+var coreEvents = schema.GroupVersionResource{Version: "v1", Resource: "events"}
+
+// freshClient is a second process's client of the same server.
+func freshClient(t *testing.T) *kube.Client {
+	t.Helper()
+	path := os.Getenv(kubetest.Env)
+	c, err := kube.Open(t.Context(), kube.Config{Kubeconfig: path, Context: kubetest.Context(t, path)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

@@ -32,13 +32,13 @@ type Kubelet struct {
 // an object alone: no scheduler puts anything else on it.
 func (c Cluster) Kubelet(t *testing.T) *Kubelet {
 	c.Create(t, Nodes, Object("v1", "Node", c.Namespace, map[string]any{"spec": map[string]any{"unschedulable": true}}))
-	t.Cleanup(func() { _ = c.In("", Nodes).Delete(context.Background(), c.Namespace, metav1.DeleteOptions{}) })
+	t.Cleanup(func() { _ = c.hands.In("", Nodes).Delete(context.Background(), c.Namespace, metav1.DeleteOptions{}) })
 	k := &Kubelet{cluster: c, t: t, pods: map[string]*unstructured.Unstructured{}, status: map[string]map[string]any{}, ip: map[string]string{}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = c.Watch(ctx, kube.Selection{Namespace: c.Namespace, Resource: kube.Pods}, func(o kube.Objects) bool {
+		_ = c.hands.Watch(ctx, kube.Selection{Namespace: c.Namespace, Resource: kube.Pods}, func(o kube.Objects) bool {
 			for _, pod := range o {
 				k.meet(pod)
 			}
@@ -70,8 +70,8 @@ func (k *Kubelet) bind(name string) {
 	binding := Object("v1", "Binding", name, map[string]any{
 		"target": map[string]any{"apiVersion": "v1", "kind": "Node", "name": k.cluster.Namespace},
 	})
-	_, err := k.cluster.In(k.cluster.Namespace, kube.Pods).Create(context.Background(), binding, metav1.CreateOptions{}, "binding")
-	if err != nil && !apierrors.IsNotFound(err) {
+	_, err := k.cluster.hands.In(k.cluster.Namespace, kube.Pods).Create(context.Background(), binding, metav1.CreateOptions{}, "binding")
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		k.t.Errorf("bind pod %s: %v", name, err)
 	}
 }
@@ -80,7 +80,7 @@ func (k *Kubelet) bind(name string) {
 func (k *Kubelet) bury(name string) {
 	delete(k.pods, name)
 	now := int64(0)
-	err := k.cluster.In(k.cluster.Namespace, kube.Pods).Delete(context.Background(), name, metav1.DeleteOptions{GracePeriodSeconds: &now})
+	err := k.cluster.hands.In(k.cluster.Namespace, kube.Pods).Delete(context.Background(), name, metav1.DeleteOptions{GracePeriodSeconds: &now})
 	if err != nil && !apierrors.IsNotFound(err) {
 		k.t.Errorf("delete pod %s: %v", name, err)
 	}
@@ -110,7 +110,7 @@ func (k *Kubelet) write(pod *unstructured.Unstructured) {
 		k.t.Error(err)
 		return
 	}
-	_, err = k.cluster.In(k.cluster.Namespace, kube.Pods).Patch(context.Background(), pod.GetName(), types.MergePatchType, body, metav1.PatchOptions{}, "status")
+	_, err = k.cluster.hands.In(k.cluster.Namespace, kube.Pods).Patch(context.Background(), pod.GetName(), types.MergePatchType, body, metav1.PatchOptions{}, "status")
 	if err != nil && !apierrors.IsNotFound(err) {
 		k.t.Errorf("status of pod %s: %v", pod.GetName(), err)
 	}

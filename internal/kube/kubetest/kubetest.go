@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/stepcanary/stepcanary/internal/kube"
 )
@@ -26,11 +28,14 @@ import (
 // everything. `make test` starts a cluster and sets it.
 const Env = "STEPCANARY_TEST_KUBECONFIG"
 
-// A Cluster is an API server under test.
+// A Cluster is an API server under test. What a test sends through Client is
+// counted; what the test does by its own hands, with the methods here, is not.
 type Cluster struct {
 	*kube.Client
 	Namespace string
 	Requests  *Requests
+
+	hands *kube.Client
 }
 
 // Open gives the API server with a new namespace, which goes away with the test.
@@ -41,18 +46,21 @@ func Open(t *testing.T) Cluster {
 	if path == "" {
 		t.Skipf("needs a real API server: %s is not set; `make test` sets it", Env)
 	}
-	requests := &Requests{}
-	current := Context(t, path)
-	client, err := kube.Open(t.Context(), kube.Config{Kubeconfig: path, Context: current, Version: "test", Wrap: requests.wrap})
-	if err != nil {
+	c := Cluster{Requests: &Requests{}, Namespace: fmt.Sprintf("test-%x", time.Now().UnixNano())}
+	config := kube.Config{Kubeconfig: path, Context: Context(t, path), Version: "test"}
+	var err error
+	if c.hands, err = kube.Open(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	c := Cluster{Client: client, Requests: requests, Namespace: "test-" + strings.ToLower(fmt.Sprintf("%x", time.Now().UnixNano()))}
+	config.Wrap = c.Requests.wrap
+	if c.Client, err = kube.Open(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
 	c.Create(t, Namespaces, Object("v1", "Namespace", c.Namespace, nil))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		_ = c.In("", Namespaces).Delete(ctx, c.Namespace, metav1.DeleteOptions{})
+		_ = c.hands.In("", Namespaces).Delete(ctx, c.Namespace, metav1.DeleteOptions{})
 	})
 	return c
 }
@@ -101,17 +109,26 @@ func (c Cluster) space(r schema.GroupVersionResource) string {
 // Create makes an object in the test's namespace.
 func (c Cluster) Create(t *testing.T, r schema.GroupVersionResource, o *unstructured.Unstructured) *unstructured.Unstructured {
 	t.Helper()
-	made, err := c.In(c.space(r), r).Create(t.Context(), o, metav1.CreateOptions{})
+	made, err := c.hands.In(c.space(r), r).Create(t.Context(), o, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatalf("create %s %s: %v", o.GetKind(), o.GetName(), err)
 	}
 	return made
 }
 
+// Delete deletes an object, if it is there.
+func (c Cluster) Delete(t *testing.T, r schema.GroupVersionResource, name string) {
+	t.Helper()
+	err := c.hands.In(c.space(r), r).Delete(t.Context(), name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		t.Fatalf("delete %s %s: %v", r.Resource, name, err)
+	}
+}
+
 // Read reads an object; nil where there is none.
 func (c Cluster) Read(t *testing.T, r schema.GroupVersionResource, name string) *unstructured.Unstructured {
 	t.Helper()
-	o, err := c.In(c.space(r), r).Get(t.Context(), name, metav1.GetOptions{})
+	o, err := c.hands.In(c.space(r), r).Get(t.Context(), name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -129,10 +146,32 @@ func (c Cluster) Merge(t *testing.T, r schema.GroupVersionResource, name string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.In(c.space(r), r).Patch(context.WithoutCancel(t.Context()), name, types.MergePatchType, b, metav1.PatchOptions{}, subresource...)
+	_, err = c.hands.In(c.space(r), r).Patch(context.WithoutCancel(t.Context()), name, types.MergePatchType, b, metav1.PatchOptions{}, subresource...)
 	if err != nil {
 		t.Errorf("patch %s %s: %v", r.Resource, name, err)
 	}
+}
+
+// As opens the server as another user: one of the group, with no rights but those
+// that the group has.
+func (c Cluster) As(t *testing.T, group string) *kube.Client {
+	t.Helper()
+	file, err := clientcmd.LoadFromFile(os.Getenv(Env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range file.AuthInfos {
+		user.Impersonate, user.ImpersonateGroups = "engine", []string{group}
+	}
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*file, path); err != nil {
+		t.Fatal(err)
+	}
+	client, err := kube.Open(t.Context(), kube.Config{Kubeconfig: path, Context: file.CurrentContext, Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
 }
 
 // Requests counts what was sent to the API server.

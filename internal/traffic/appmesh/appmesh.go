@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -40,6 +41,10 @@ func (r *Router) Await(ctx context.Context, t traffic.Target, s traffic.Split, d
 			continue
 		}
 		node, err := r.Client.Get(ctx, kube.VirtualNodes, t.Namespace, name)
+		if apierrors.IsNotFound(err) {
+			st.Why = fmt.Sprintf("VirtualNode %s does not exist", name)
+			continue
+		}
 		if err != nil {
 			return st, kube.Fault(fmt.Sprintf("read VirtualNode %s/%s", t.Namespace, name), err)
 		}
