@@ -314,10 +314,16 @@ func compress(data []byte) ([]byte, error) {
 	return bytes.Clone(b.Bytes()), nil
 }
 
+// maxBlock is more than a block ever holds.
+const maxBlock = 64 << 20
+
 func decompress(block []byte) ([]byte, error) {
-	data, err := io.ReadAll(flate.NewReader(bytes.NewReader(block)))
+	data, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(block)), maxBlock+1))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errPacked, err)
+	}
+	if len(data) > maxBlock {
+		return nil, fmt.Errorf("%w: a block has more than %d bytes", errPacked, maxBlock)
 	}
 	return data, nil
 }

@@ -1,0 +1,7 @@
+package local
+
+// PackEvents and UnpackEvents are for the fuzz test.
+var (
+	PackEvents   = packEvents
+	UnpackEvents = unpackEvents
+)
