@@ -120,11 +120,13 @@ func (b *Bed) startCloudWatch() error {
 		Server:  server,
 		Cluster: "testbed",
 		Sources: func(ctx context.Context) ([]cloudwatch.Source, error) {
-			sources, err := pods(ctx)
+			// The mesh comes first: what it counts of a pod is what its callers got.
+			var sources []cloudwatch.Source
 			if b.options.Mesh {
 				sources = append(sources, cloudwatch.Mesh("http://"+b.HostPort(b.MeshAdminPort)+"/metrics"))
 			}
-			return sources, err
+			list, err := pods(ctx)
+			return append(sources, list...), err
 		},
 		Failed: func(err error) { log.Warn("scrape", "error", err) },
 	}

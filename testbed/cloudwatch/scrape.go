@@ -38,7 +38,9 @@ const (
 type Scraper struct {
 	Server  *Server
 	Cluster string // dimension ClusterName
-	// Sources are asked for before each round.
+	// Sources are asked for before each round. A version whose requests several
+	// kinds of counter count, as its Envoys and its pods do, is published from the
+	// kind that is listed first, or each request would count twice.
 	Sources func(context.Context) ([]Source, error)
 	// Failed hears of endpoints that did not answer; the others are still read.
 	Failed func(error)
@@ -81,7 +83,7 @@ func (s *Scraper) Once(ctx context.Context) error {
 			continue
 		}
 		for _, one := range found {
-			added.add(one, s.grown(src.URL+" "+one.key, one.value))
+			added.add(src.Counter, one, s.grown(src.URL+" "+one.key, one.value))
 		}
 	}
 	return errors.Join(append(failed, s.publish(added))...)
@@ -104,16 +106,20 @@ func (s *Scraper) grown(counter string, value float64) float64 {
 type round map[Version]*counts
 
 type counts struct {
+	counter string     // the kind of counter that this is from
 	counted bool       // a counter was seen, not only a histogram
 	classes [6]float64 // by first digit of the status
 	times   map[float64]float64
 }
 
-func (r round) add(one series, n float64) {
+func (r round) add(counter string, one series, n float64) {
 	c := r[one.requests.Version]
 	if c == nil {
-		c = &counts{times: map[float64]float64{}}
+		c = &counts{counter: counter, times: map[float64]float64{}}
 		r[one.requests.Version] = c
+	}
+	if c.counter != counter {
+		return
 	}
 	if one.bound > 0 {
 		c.times[one.bound] += n

@@ -165,6 +165,32 @@ envoy_cluster_upstream_rq_time_count{kubernetes_namespace="yelb",kubernetes_pod_
 	}
 }
 
+func TestARequestCountsOnce(t *testing.T) {
+	b := newBench(t, cloudwatch.Options{})
+	envoy := `envoy_cluster_upstream_rq{envoy_response_code="%d",kubernetes_namespace="yelb",kubernetes_pod_name="p",virtual_node="app-2"} %d` + "\n"
+	own := `http_requests_total{code="200"} %d` + "\n"
+	mesh, pod := fmt.Sprintf(envoy, 503, 10), fmt.Sprintf(own, 10)
+	podURL := page(t, &pod)
+	discovery := fmt.Sprintf(`[{"targets":[%q],"labels":{"namespace":"yelb","pod":"app-2-5d4f-x7k2p","app":"app"}},
+		{"targets":[%q],"labels":{"namespace":"yelb","pod":"plain-1-5d4f-x7k2p","app":"plain"}}]`, strings.TrimPrefix(podURL, "http://"), strings.TrimPrefix(page(t, &pod), "http://"))
+	pods, sidecars := cloudwatch.Pods(page(t, &discovery)), cloudwatch.Mesh(page(t, &mesh))
+	s := &cloudwatch.Scraper{Server: b.Server, Cluster: "bed", Sources: func(ctx context.Context) ([]cloudwatch.Source, error) {
+		list, err := pods(ctx)
+		return append([]cloudwatch.Source{sidecars}, list...), err
+	}}
+	for range 2 {
+		if err := s.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		mesh, pod = fmt.Sprintf(envoy, 503, 15), fmt.Sprintf(own, 17)
+	}
+	for name, want := range map[string]float64{"5xx-app": 5, "2xx-app": 0, "2xx-plain": 7} {
+		if sum, _ := b.sum(t, name); sum != want {
+			t.Errorf("%s = %v; want %v", name, sum, want)
+		}
+	}
+}
+
 func TestScraperStaysOnTheMachine(t *testing.T) {
 	b := newBench(t, cloudwatch.Options{})
 	s := &cloudwatch.Scraper{Server: b.Server, Sources: fixed(cloudwatch.Mesh("http://192.0.2.1/metrics"))}
