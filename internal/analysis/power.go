@@ -51,8 +51,8 @@ func (p Policy) TimeToSee(t Traffic, stable, canary float64) (Sight, bool) {
 func (p Policy) timeToSee(t Traffic, stable, canary float64, runs int) (Sight, bool) {
 	c, w := p.Comparison, float64(t.Weight)/100
 	base := max(stable, 1e-9)
-	if t.PerSecond <= 0 || w <= 0 || w >= 1 || canary > 1 || canary < c.IgnoreBelow || canary <= base*c.Tolerated {
-		return Sight{}, false
+	if w <= 0 || w >= 1 || canary > 1 || canary < c.IgnoreBelow || !(canary > base*c.Tolerated) || !(t.PerSecond > 0) {
+		return Sight{}, false // a number that is none lands here as well
 	}
 	l := lineup{w, base, c.Tolerated, p.lineAt()}
 	guess := l.requestsToSee(canary)
@@ -90,7 +90,7 @@ func (l lineup) play(canary, perLook float64, runs int) float64 {
 	}
 	canaryErrors, stableErrors := newPoisson(perLook*canary), newPoisson(perLook*(1-w)/w*l.stable)
 	crossed := 0
-	for look := 1.0; look < 100*lookGoal; look++ {
+	for look := 1.0; look < 10*lookGoal; look++ {
 		for i, s := range sums {
 			if s == nil {
 				continue
@@ -108,7 +108,7 @@ func (l lineup) play(canary, perLook float64, runs int) float64 {
 			return look
 		}
 	}
-	return 100 * lookGoal
+	return 10 * lookGoal
 }
 
 // SmallestSeen is the smallest error rate of the canary that would be rolled
@@ -146,7 +146,10 @@ func (p Policy) SmallestSeen(t Traffic, stable float64, within time.Duration) (f
 }
 
 func (t Traffic) withDefaults() Traffic {
-	orElse(&t.Every, 10*time.Second)
+	if t.Every <= 0 {
+		t.Every = 10 * time.Second
+	}
+	t.PerSecond = min(t.PerSecond, 1e9)
 	return t
 }
 

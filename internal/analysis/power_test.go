@@ -72,11 +72,14 @@ func TestWhatIsNeverSeen(t *testing.T) {
 		traffic        Traffic
 		stable, canary float64
 	}{
-		"a difference that is tolerated":  {Policy{Comparison: harmless}, Traffic{PerSecond: 100, Weight: 10}, 0.01, 0.0125},
-		"a rate that does no harm":        {Policy{Comparison: harmless}, Traffic{PerSecond: 100, Weight: 10}, 0.00001, 0.0004},
-		"anything without traffic":        {alphaFive(), Traffic{Weight: 10}, 0.01, 0.5},
-		"anything without a canary share": {alphaFive(), Traffic{PerSecond: 100}, 0.01, 0.5},
-		"anything without stable":         {alphaFive(), Traffic{PerSecond: 100, Weight: 100}, 0.01, 0.5},
+		"a difference that is tolerated":      {Policy{Comparison: harmless}, Traffic{PerSecond: 100, Weight: 10}, 0.01, 0.0125},
+		"a rate that does no harm":            {Policy{Comparison: harmless}, Traffic{PerSecond: 100, Weight: 10}, 0.00001, 0.0004},
+		"a rate that is no number":            {alphaFive(), Traffic{PerSecond: 100, Weight: 10}, 0.01, math.NaN()},
+		"anything beside a rate that is none": {alphaFive(), Traffic{PerSecond: 100, Weight: 10}, math.NaN(), 0.5},
+		"anything with traffic that is none":  {alphaFive(), Traffic{PerSecond: math.NaN(), Weight: 10}, 0.01, 0.5},
+		"anything without traffic":            {alphaFive(), Traffic{Weight: 10}, 0.01, 0.5},
+		"anything without a canary share":     {alphaFive(), Traffic{PerSecond: 100}, 0.01, 0.5},
+		"anything without stable":             {alphaFive(), Traffic{PerSecond: 100, Weight: 100}, 0.01, 0.5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got, ok := tt.policy.TimeToSee(tt.traffic, tt.stable, tt.canary); ok {
