@@ -56,7 +56,9 @@ func Open(t *testing.T) Cluster {
 	if c.Client, err = kube.Open(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	c.Create(t, Namespaces, Object("v1", "Namespace", c.Namespace, nil))
+	namespace := Object("v1", "Namespace", c.Namespace, nil)
+	namespace.SetLabels(map[string]string{Played: "yes"})
+	c.Create(t, Namespaces, namespace)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -65,11 +67,29 @@ func Open(t *testing.T) Cluster {
 	return c
 }
 
+// Played is the label of every namespace made here: the test plays its controllers.
+const Played = "stepcanary.dev/played"
+
 // The resources that have no namespace.
 var (
 	Namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 	Nodes      = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
+	Meshes     = schema.GroupVersionResource{Group: "appmesh.k8s.aws", Version: "v1beta2", Resource: "meshes"}
 )
+
+// KeepMeshesOut lets every mesh of the cluster leave the namespaces alone that are
+// played.
+func (c Cluster) KeepMeshesOut(t *testing.T) {
+	t.Helper()
+	list, err := c.hands.In("", Meshes).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatalf("list meshes: %v", err)
+	}
+	for _, mesh := range list.Items {
+		c.Merge(t, Meshes, mesh.GetName(), map[string]any{"spec": map[string]any{"namespaceSelector": map[string]any{
+			"matchExpressions": []any{map[string]any{"key": Played, "operator": "DoesNotExist"}}}}})
+	}
+}
 
 // Context is the kubeconfig's current context.
 func Context(t *testing.T, path string) string {
@@ -100,7 +120,7 @@ func Object(apiVersion, kind, name string, more map[string]any) *unstructured.Un
 }
 
 func (c Cluster) space(r schema.GroupVersionResource) string {
-	if r == Namespaces || r == Nodes {
+	if r == Namespaces || r == Nodes || r == Meshes {
 		return ""
 	}
 	return c.Namespace

@@ -63,6 +63,7 @@ func (m *mesh) ignore() {
 
 func open(t *testing.T) (*mesh, *appmesh.Router, traffic.Target) {
 	m := &mesh{Cluster: kubetest.Open(t)}
+	m.KeepMeshesOut(t)
 	t.Cleanup(m.ignore)
 	return m, appmesh.New(m.Client), traffic.Target{Namespace: m.Namespace, Route: route}
 }
