@@ -93,6 +93,11 @@ func (r *run) resume() {
 func (r *run) follow() {
 	r.stopTimer()
 	if due, ok := r.x.Due(); ok {
+		// The engine counts in whole milliseconds: a wake-up within the one before would
+		// find nothing due, and come again at once.
+		if whole := due.Truncate(time.Millisecond); whole.Before(due) {
+			due = whole.Add(time.Millisecond)
+		}
 		r.stop = r.e.clock.AfterFunc(due.Sub(r.e.clock.Now()), r.woken)
 	}
 	tokens := r.x.Tokens()
