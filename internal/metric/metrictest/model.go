@@ -18,7 +18,7 @@ import (
 const Every = time.Minute
 
 // Start is when the model begins.
-var Start = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+var Start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 
 // Subject is the service that the suite asks about.
 var Subject = metric.Subject{

@@ -18,10 +18,10 @@ import (
 // A source is a set of series with their samples, as a Prometheus has scraped
 // them, and answers the part of its API that the meter uses.
 type source struct {
-	series []*scraped
+	series []*recorded
 }
 
-type scraped struct {
+type recorded struct {
 	labels  map[string]string
 	samples []sample
 }
@@ -36,10 +36,10 @@ const lookback = 30 * time.Second
 
 // add notes a value of the series with these labels, name included.
 func (s *source) add(labels map[string]string, at time.Time, value string) {
-	i := slices.IndexFunc(s.series, func(x *scraped) bool { return maps.Equal(x.labels, labels) })
+	i := slices.IndexFunc(s.series, func(x *recorded) bool { return maps.Equal(x.labels, labels) })
 	if i < 0 {
 		i = len(s.series)
-		s.series = append(s.series, &scraped{labels: labels})
+		s.series = append(s.series, &recorded{labels: labels})
 	}
 	s.series[i].samples = append(s.series[i].samples, sample{at, value})
 }
@@ -112,7 +112,7 @@ func (c counters) scrape(at time.Time) {
 }
 
 // at gives the value of a series at a moment.
-func (x *scraped) at(t time.Time) (string, bool) {
+func (x *recorded) at(t time.Time) (string, bool) {
 	for _, v := range slices.Backward(x.samples) {
 		if !v.at.After(t) {
 			return v.value, t.Sub(v.at) < lookback
