@@ -124,10 +124,10 @@ func (p Policy) share(s State) (Measure, bool) {
 		Value: float64(s.Router.Canary) / all, Bound: s.Router.Expected / all,
 		Bad: finiteExp(log), P: min(1, finiteExp(-log)),
 	}
+	m.Note = fmt.Sprintf("the canary got %s of %s where the weight is %s", percent(m.Value), count(s.Router.All, "request"), percent(m.Bound))
 	if log >= math.Log(p.SampleRatio.At) {
 		m.Verdict = Inconclusive
-		m.Note = fmt.Sprintf("the router does not do as told: the canary got %s of %s where the weight is %s, so nothing is said about the canary",
-			percent(m.Value), count(s.Router.All, "request"), percent(m.Bound))
+		m.Note = "the router does not do as told: " + m.Note + ", so nothing is said about the canary"
 	}
 	return m, true
 }
