@@ -3,13 +3,10 @@ package spec
 import "strings"
 
 // nearest gives the known name that a misspelt one was meant to be, or nothing
-// where none is near: the same but for case and separators, or a few letters off.
+// where none is near. Case and separators do not count.
 func nearest(name string, known []string) string {
 	best, least := "", len(name)/3+1
 	for _, k := range known {
-		if plain(name) == plain(k) {
-			return k
-		}
 		if d := distance(plain(name), plain(k)); d < least {
 			best, least = k, d
 		}

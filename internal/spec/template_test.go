@@ -149,6 +149,11 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
+func withRouter(s spec.Spec, kind, route string) spec.Spec {
+	s.Router = spec.Router{Kind: kind, Route: route}
+	return s
+}
+
 func TestRouting(t *testing.T) {
 	http := "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart}\nspec: {}\n"
 	for name, tt := range map[string]struct {
@@ -159,13 +164,14 @@ func TestRouting(t *testing.T) {
 		"a route in the template":  {with(http), "gateway-api cart"},
 		"a route made by somebody": {spec.Spec{Router: spec.Router{Route: "shop"}}, "gateway-api shop"},
 		"another kind":             {spec.Spec{Router: spec.Router{Kind: "app-mesh"}}, "app-mesh cart"},
+		"deploy.json has the say":  {withRouter(with(http), "app-mesh", "shop"), "app-mesh shop"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := with()
 			if tt.s.ConfigFile != "" {
 				s.ConfigFile = tt.s.ConfigFile
 			}
-			tmpl := template(t, s)
+			tmpl := template(t, s) // as Routing has to cope with whatever was made elsewhere
 			s.Router = tt.s.Router
 			kind, route := s.Routing(tmpl)
 			if got := kind + " " + route; got != tt.want {
@@ -264,8 +270,11 @@ func TestHostileInputEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			for _, file := range []string{"deploy.json", "deploy.yml"} {
-				if _, err := spec.Parse(file, []byte(input)); err == nil {
+				_, err := spec.Parse(file, []byte(input))
+				if err == nil {
 					t.Error("Parse took it")
+				} else if len(input) > spec.MaxInput && !strings.Contains(err.Error(), "expected at most 262144") {
+					t.Errorf("Parse read all of it: %v", err)
 				}
 			}
 			s := spec.Spec{Namespace: "shop", Service: "cart", ConfigFile: base64.StdEncoding.EncodeToString([]byte(input))}
