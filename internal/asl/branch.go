@@ -28,7 +28,6 @@ func (s *stepper) branch(f *Frame, st *state, in any) {
 		s.fail(f, s.tooLarge(f))
 		return
 	}
-	s.drop(f)
 	b.Left = b.Total
 	b.Results = make([]string, b.Total)
 	f.Branching, f.Status = b, FrameJoining

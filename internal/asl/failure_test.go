@@ -67,6 +67,43 @@ func TestRetryCountIsInTheContext(t *testing.T) {
 	}
 }
 
+func TestRetriesCountAnewInTheNextState(t *testing.T) {
+	const retry = `"Retry":[{"ErrorEquals":["E"],"MaxAttempts":1}]`
+	p := newPlayer(t, `"A":{`+arnF+`,`+retry+`,"Next":"B"},"B":{`+arnF+`,`+retry+`,"ResultSelector":{"n.$":"$$.State.RetryCount"},"End":true}`, `{}`)
+	p.play(failing("E"), reply{out: "1"}, failing("E"), reply{out: "2"})
+	if got := p.outcome(); got != `SUCCEEDED {"n":1}` {
+		t.Errorf("outcome %s; want one retry in each state", got)
+	}
+	if len(p.x.Frames) != 0 {
+		t.Errorf("%d frames are kept after success", len(p.x.Frames))
+	}
+}
+
+func TestLateReturnOfAnEarlierAttemptIsIgnored(t *testing.T) {
+	p := newPlayer(t, `"A":{`+arnF+`,"TimeoutSeconds":5,"Retry":[{"ErrorEquals":["States.Timeout"]}],"End":true}`, `{}`)
+	for range 2 { // the timeout, and the delay of the retry
+		p.now, _ = p.x.Due()
+		p.step(Woken{})
+	}
+	p.step(Returned{Frame: 1, Number: 1, Output: `"late"`})
+	if p.x.Status != Running {
+		t.Fatalf("outcome %s; want the second attempt awaited", p.outcome())
+	}
+	p.step(Returned{Frame: 1, Number: 2, Output: `"in time"`})
+	if got := p.outcome(); got != `SUCCEEDED "in time"` {
+		t.Errorf("outcome %s", got)
+	}
+}
+
+func TestFunctionOfATokenReturnsOnce(t *testing.T) {
+	p := newPlayer(t, `"A":{`+tokenF+`,"End":true}`, `{}`)
+	p.step(Returned{Frame: 1, Number: 1, Output: `1`})
+	p.step(Returned{Frame: 1, Number: 1, Output: `2`})
+	if n := len(p.history); n != 5 || len(p.x.PendingCalls()) != 0 {
+		t.Errorf("%v, %d calls to make again; want one TaskSubmitted and none", p.trail(), len(p.x.PendingCalls()))
+	}
+}
+
 func TestCatchersMatchInOrder(t *testing.T) {
 	const b = `,"End":true},"B":{"Type":"Pass","ResultPath":"$.by","Result":"B","End":true},"C":{"Type":"Pass","ResultPath":"$.by","Result":"C","End":true}`
 	for name, tt := range map[string]struct {

@@ -126,6 +126,9 @@ func TestTaskGetsItsPayloadAndInvocation(t *testing.T) {
 	if got != `{"a":1}` {
 		t.Errorf("the function got %s; want the payload", got)
 	}
+	if now := b.clock.Now(); !now.Equal(start) {
+		t.Errorf("the clock went on to %v; want the timeout of a task that is over forgotten", now.Sub(start))
+	}
 	if want := `{"a":1,"shift":{"code":200,"w":10}}`; d.Output != want {
 		t.Errorf("Output = %s; want %s", d.Output, want)
 	}

@@ -217,22 +217,32 @@ func TestWaitGoesOnAfterRestart(t *testing.T) {
 		ends   time.Duration
 		status asl.Status
 		output string
+		calls  int
 	}{
-		"a wait goes on":               {`"A":{"Type":"Wait","Seconds":3600,"End":true}`, 10 * time.Minute, time.Hour, asl.Succeeded, `{}`},
-		"a wait is over":               {`"A":{"Type":"Wait","Seconds":3600,"End":true}`, 3 * time.Hour, 3 * time.Hour, asl.Succeeded, `{}`},
-		"a token times out":            {`"A":{` + strings.Replace(hold, `"TimeoutSecondsPath":"$.hold"`, `"TimeoutSeconds":3600`, 1) + `,"End":true}`, 10 * time.Minute, time.Hour, asl.Failed, ``},
-		"a retry comes when it is due": {`"A":{` + strings.Replace(invoke, `"f"`, `"flaky"`, 1) + `,"Retry":[{"ErrorEquals":["States.ALL"],"IntervalSeconds":3600}],"OutputPath":"$.Payload","End":true}`, 10 * time.Minute, time.Hour, asl.Succeeded, `"ok"`},
+		"a wait goes on":                 {`"A":{"Type":"Wait","Seconds":3600,"End":true}`, 10 * time.Minute, time.Hour, asl.Succeeded, `{}`, 0},
+		"a wait is over":                 {`"A":{"Type":"Wait","Seconds":3600,"End":true}`, 3 * time.Hour, 3 * time.Hour, asl.Succeeded, `{}`, 0},
+		"a token times out":              {`"A":{` + strings.Replace(hold, `"TimeoutSecondsPath":"$.hold"`, `"TimeoutSeconds":3600`, 1) + `,"End":true}`, 10 * time.Minute, time.Hour, asl.Failed, ``, 1},
+		"a retry comes when it is due":   {`"A":{` + strings.Replace(invoke, `"f"`, `"flaky"`, 1) + `,"Retry":[{"ErrorEquals":["States.ALL"],"IntervalSeconds":3600}],"OutputPath":"$.Payload","End":true}`, 10 * time.Minute, time.Hour, asl.Succeeded, `"ok"`, 2},
+		"a call under way is made again": {`"A":{` + strings.Replace(invoke, `"f"`, `"slow"`, 1) + `,"OutputPath":"$.Payload","End":true}`, 10 * time.Minute, 15 * time.Minute, asl.Succeeded, `"slow"`, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "state")
 			calls := 0
-			handlers := map[string]local.Handler{"f": reply(`"sent"`), "flaky": func(context.Context, json.RawMessage) (json.RawMessage, error) {
+			var clk *clock.Virtual
+			handlers := map[string]local.Handler{"f": func(context.Context, json.RawMessage) (json.RawMessage, error) {
+				calls++
+				return json.RawMessage(`"sent"`), nil
+			}, "slow": func(ctx context.Context, _ json.RawMessage) (json.RawMessage, error) {
+				calls++
+				return json.RawMessage(`"slow"`), clk.Sleep(ctx, 5*time.Minute)
+			}, "flaky": func(context.Context, json.RawMessage) (json.RawMessage, error) {
 				if calls++; calls == 1 {
 					return nil, errors.New("boom")
 				}
 				return json.RawMessage(`"ok"`), nil
 			}}
 			open := func(v *clock.Virtual) *bench {
+				clk = v
 				store, err := local.OpenBolt(path)
 				if err != nil {
 					t.Fatal(err)
@@ -263,6 +273,9 @@ func TestWaitGoesOnAfterRestart(t *testing.T) {
 			if d.Status != tt.status || d.Output != tt.output || d.Stopped.Sub(start) != tt.ends {
 				t.Errorf("ended %s with %s after %v; want %s with %s after %v", d.Status, d.Output, d.Stopped.Sub(start), tt.status, tt.output, tt.ends)
 			}
+			if calls != tt.calls {
+				t.Errorf("%d calls; want %d", calls, tt.calls)
+			}
 			if err := b.Close(); err != nil {
 				t.Errorf("Close() = %v", err)
 			}
@@ -292,5 +305,94 @@ func TestEndIsToldUntilItIsHeard(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"0s bad FAILED", "1s bad FAILED", "3s bad FAILED"}, told); diff != "" {
 		t.Errorf("OnEnd was told (-want +got):\n%s", diff)
+	}
+}
+
+// TestEndIsNotToldAgainOnceItWasHeard opens a second engine on the same store.
+func TestEndIsNotToldAgainOnceItWasHeard(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	told := 0
+	for range 2 {
+		store, err := local.OpenBolt(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := clock.NewVirtual(start)
+		e, err := local.New(local.Options{Clock: v, Store: store, OnEnd: func(context.Context, local.ExecutionStatusChange) error {
+			told++
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bench{Engine: e, t: t, clock: v}
+		if _, _, err := b.Start(local.StartInput{MachineARN: b.machine("m", `"A":{"Type":"Fail"}`), Name: "x"}); told == 0 && err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told != 1 {
+		t.Errorf("OnEnd was told %d times; want once", told)
+	}
+}
+
+// TestRedriveWhileTheEndIsBeingTold has two ends, of which each is told.
+func TestRedriveWhileTheEndIsBeingTold(t *testing.T) {
+	var told []string
+	var b *bench
+	b = newBench(t, local.Options{OnEnd: func(_ context.Context, c local.ExecutionStatusChange) error {
+		told = append(told, c.Name)
+		if len(told) > 1 {
+			return nil
+		}
+		if _, err := b.Redrive(c.ExecutionArn, ""); err != nil {
+			t.Errorf("Redrive() = %v", err)
+		}
+		return errors.New("not heard")
+	}})
+	x := b.begin(b.machine("m", `"A":{"Type":"Fail"}`), `{}`)
+	if d := b.finish(x); d.Status != asl.Failed || d.Redrives != 1 {
+		t.Errorf("ended %s after %d redrives; want FAILED after 1", d.Status, d.Redrives)
+	}
+	if len(told) < 2 {
+		t.Errorf("OnEnd was told %d times; want the second end told too", len(told))
+	}
+}
+
+// TestWaitAfterRedrive waits for the second end.
+func TestWaitAfterRedrive(t *testing.T) {
+	fail := true
+	b := newBench(t, local.Options{Handlers: map[string]local.Handler{"f": func(context.Context, json.RawMessage) (json.RawMessage, error) {
+		if fail {
+			return nil, errors.New("boom")
+		}
+		return json.RawMessage("1"), nil
+	}}})
+	x := b.begin(b.machine("m", `"A":{`+invoke+`,"OutputPath":"$.Payload","End":true}`), `{}`)
+	if d := b.finish(x); d.Status != asl.Failed || d.NotRedrivable != "" {
+		t.Fatalf("ended %s, not redrivable: %q", d.Status, d.NotRedrivable)
+	}
+	fail = false
+	if _, err := b.Redrive(x, "once"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Wait(t.Context(), x); err != nil {
+		t.Fatal(err)
+	}
+	first, err := b.Describe(x)
+	if err != nil || first.Status != asl.Succeeded || first.Output != "1" || first.Redrives != 1 {
+		t.Errorf("Describe() = %+v, %v; want SUCCEEDED", first, err)
+	}
+	if _, err := b.Redrive(x, "once"); err != nil {
+		t.Errorf("the same redrive again = %v; want nothing done", err)
+	}
+	var f *local.Fault
+	if _, err := b.Redrive(x, ""); !errors.As(err, &f) || f.Kind != local.ExecutionNotRedrivable {
+		t.Errorf("redrive after success = %v; want ExecutionNotRedrivable", err)
 	}
 }
