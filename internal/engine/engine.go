@@ -46,6 +46,11 @@ func Functions(p Ports) map[string]task.Func {
 // executions and answers, the engine itself provides; what the options leave open, the
 // functions and the rule on ended executions, is filled in. The caller closes it.
 func Local(o local.Options, p Ports) (*local.Engine, error) {
+	return LocalWith(o, p, func(_ string, h local.Handler) local.Handler { return h })
+}
+
+// LocalWith is Local with something around each function, such as a fault.
+func LocalWith(o local.Options, p Ports, around func(name string, h local.Handler) local.Handler) (*local.Engine, error) {
 	self := &itself{}
 	if p.Executions == nil {
 		p.Executions = self
@@ -57,7 +62,8 @@ func Local(o local.Options, p Ports) (*local.Engine, error) {
 	if o.LambdaEndpoint == "" {
 		o.Handlers = map[string]local.Handler{}
 		for _, state := range statemachine.Tasks {
-			o.Handlers[statemachine.Function(state)] = local.Handler(functions[state])
+			name := statemachine.Function(state)
+			o.Handlers[name] = around(name, local.Handler(functions[state]))
 		}
 	}
 	if o.OnEnd == nil {

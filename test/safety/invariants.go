@@ -1,0 +1,216 @@
+package safety
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stepcanary/stepcanary/internal/asl"
+	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
+	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/step"
+	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
+	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
+)
+
+// The invariants. I1: the shares on the route add up to 100. I2: nobody is sent to a version that
+// was never ready. I3: a bad canary is never promoted. I4: at the end all users are on one
+// version. I5: that version is ready, if any is. I6: the lock is free, or its holder
+// says why not. I7: the record tells the truth. I8: what is not ours is untouched. I9: stable
+// is there while it serves. I10: nothing of a loser is left. I11: the next rollout comes through.
+const (
+	sum       = "I1 the shares on the route are %v"
+	unready   = "I2 %s got %d %% and was never ready"
+	badWon    = "I3 a bad canary was promoted"
+	split     = "I4 at the end users are split %v"
+	dead      = "I5 at the end users are on %s, which has no ready pod, and %s has"
+	locked    = "I6 at the end %s holds the lock, and no execution needs an operator"
+	untrue    = "I7 the record says that %s is stable, and users are on %v"
+	touched   = "I8 somebody else's route is %v"
+	gone      = "I9 %s serves %d %% and is gone"
+	left      = "I10 at the end there is %s besides %s"
+	notAgain  = "I11 the next rollout ended %s: %s"
+	unresting = "I12 an execution still runs"
+)
+
+func (r *run) breaks(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken[fmt.Sprintf(format, args...)] = true
+}
+
+// checkCall holds after every call that took effect.
+func (r *run) checkCall() {
+	now := r.clock.Now()
+	served := r.world.Router.Served(route, now)
+	total := rollout.Weight(0)
+	for name, w := range served {
+		total += w
+		status, exists := r.world.Cluster.Status(service.Namespace, name, now)
+		if status.Ready > 0 {
+			r.ready[name] = true
+		}
+		if w > 0 && !exists && !r.edited {
+			r.breaks(gone, name, w)
+		}
+		if w > 0 && !r.ready[name] && !r.noPods[name] && !r.edited && !r.scenario.First {
+			r.breaks(unready, name, w)
+		}
+	}
+	if len(served) > 0 && total != 100 {
+		r.breaks(sum, served)
+	}
+}
+
+// checkEnd holds when everything has come to rest.
+func (r *run) checkEnd() {
+	stuck := r.outcomes()
+	served := r.world.Router.Served(route, r.clock.Now())
+	rec := r.record()
+	if f := r.world.Router.Served(foreign, r.clock.Now()); f["basket"] != 70 || f["basket-next"] != 30 {
+		r.breaks(touched, f)
+	}
+	if stuck {
+		r.mark("an operator was called")
+		return // the promise is then that nothing was made worse, and that recovery works
+	}
+	if rec.Holder != "" {
+		r.breaks(locked, rec.Holder)
+	}
+	on, ok := only(served)
+	if !ok {
+		if !r.scenario.First || len(served) > 1 {
+			r.breaks(split, served)
+		}
+		return
+	}
+	r.checkVersion(on, rec)
+}
+
+// checkVersion holds for the one version that all users are on.
+func (r *run) checkVersion(on string, rec record.Record) {
+	now := r.clock.Now()
+	status, exists := r.world.Cluster.Status(service.Namespace, on, now)
+	versions, _ := r.world.Cluster.Versions(context.Background(), service)
+	for _, v := range versions {
+		other, _ := r.world.Cluster.Status(service.Namespace, v.Name, now)
+		if (!exists || status.Ready == 0) && v.Name != on && other.Ready > 0 && !r.edited {
+			r.breaks(dead, on, v.Name)
+		}
+		if v.Name != on && exists {
+			r.breaks(left, v.Name, on)
+		}
+	}
+	if rec.Stable.Name != on && exists && !r.edited {
+		r.breaks(untrue, rec.Stable.Name, on)
+	}
+	if on == "checkout-2" && r.scenario.Bad {
+		r.breaks(badWon)
+	}
+}
+
+// only gives the one version that all users are on.
+func only(served map[string]rollout.Weight) (string, bool) {
+	for name, w := range served {
+		if w == 100 {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// outcomes marks how the executions ended, and tells whether one needs an operator.
+func (r *run) outcomes() (stuck bool) {
+	for _, arn := range r.arns {
+		d, err := r.now().Describe(arn)
+		if err != nil {
+			continue
+		}
+		switch {
+		case d.Status == asl.Running:
+			r.breaks(unresting)
+		case d.Error != nil && *d.Error == "Canary."+step.OutcomeNeedsOperator:
+			stuck = true
+		case d.Error != nil:
+			r.mark("an execution ended " + *d.Error)
+		}
+		if d.Status != asl.Failed {
+			r.mark("an execution ended " + string(d.Status))
+		}
+		if d.Status == asl.Failed && d.Error != nil && strings.HasPrefix(*d.Error, "States.") {
+			r.mark("an execution ended without a Catch")
+		}
+	}
+	return stuck
+}
+
+func (r *run) record() record.Record {
+	rec, err := r.world.Records.Read(context.Background(), service)
+	if err != nil {
+		r.breaks("the record cannot be read: %v", err)
+	}
+	if strings.Contains(rec.Last.Reason, "finished by the way back") {
+		r.mark("the way back finished a promotion")
+	}
+	if rec.Last.Outcome != "" {
+		r.mark("the record says " + rec.Last.Outcome)
+	}
+	return rec
+}
+
+// recover ends all faults and rolls a good version out: it has to come through, whatever was
+// left behind.
+func (r *run) recover() {
+	r.world.Core.Before, r.world.Core.After = nil, func(op string) error {
+		if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
+			r.meter.Shift(route.Namespace, route.Route, r.world.Router.Served(route, r.clock.Now()))
+		}
+		return nil
+	}
+	rates := r.rates()
+	for name := range rates {
+		r.noPods[name], rates[name] = false, 0
+		r.world.Cluster.Behave(service.Namespace, name, cluster.Script{})
+	}
+	r.world.Router.Script(router.Script{})
+	r.meter.Play(service.Namespace, service.Name, meter.Steady(100, rates))
+	before := len(r.arns)
+	r.begin("checkout-z", nil)
+	r.rest()
+	if len(r.arns) == before {
+		r.breaks(notAgain, "at once", "it did not start")
+		return
+	}
+	d, err := r.now().Describe(r.arns[before])
+	if err != nil {
+		r.breaks(notAgain, "unknown", err.Error())
+		return
+	}
+	if d.Status != asl.Succeeded {
+		r.breaks(notAgain, string(d.Status), text(d.Error)+" "+text(d.Cause))
+		return
+	}
+	served := r.world.Router.Served(route, r.clock.Now())
+	rec := r.record()
+	if on, ok := only(served); !ok || rec.Holder != "" || rec.Stable.Name != on {
+		r.breaks(notAgain, "well", fmt.Sprintf("and left %v, holder %q, stable %q", served, rec.Holder, rec.Stable.Name))
+	}
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func keys(m map[string]bool) []string {
+	var out []string
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}

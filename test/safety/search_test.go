@@ -1,0 +1,219 @@
+package safety
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+)
+
+var (
+	search   = flag.String("search", "short", "short: a part of the single faults; full: all of them, and random ones; long: all pairs too")
+	seed     = flag.Uint64("seed", 1, "of the random search")
+	scenario = flag.String("scenario", "", "the scenario to replay")
+	faults   = flag.String("faults", "", "the faults to replay, such as kill-after@17,stop@23")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
+
+// each runs f for every item, on all cores.
+func each[T any](items []T, f func(T)) {
+	work := make(chan T)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for item := range work {
+				f(item)
+			}
+		})
+	}
+	for _, item := range items {
+		work <- item
+	}
+	close(work)
+	wg.Wait()
+}
+
+// A tally adds up results. Only the first broken runs are told one by one.
+type tally struct {
+	*testing.T
+	mu    sync.Mutex
+	runs  int
+	paths map[string]bool
+	marks map[string]int
+	fails int
+}
+
+func newTally(t *testing.T) *tally {
+	return &tally{T: t, paths: map[string]bool{}, marks: map[string]int{}}
+}
+
+// try runs a scenario with faults.
+func (c *tally) try(s Scenario, faults []Fault) {
+	r := Run(s, faults)
+	if len(r.Broken) > 0 && len(faults) > 2 {
+		faults = shrink(s, faults)
+		r = Run(s, faults)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs++
+	c.paths[r.Path] = true
+	for m := range r.Marks {
+		c.marks[m]++
+	}
+	if len(r.Broken) == 0 {
+		return
+	}
+	if c.fails++; c.fails <= 20 {
+		c.Errorf("scenario %s, faults %v: %q\n  path %s", s.Name, faults, r.Broken, r.Path)
+	}
+}
+
+// shrink leaves out every fault without which the run still breaks a promise.
+func shrink(s Scenario, faults []Fault) []Fault {
+	for i := 0; i < len(faults); {
+		less := slices.Delete(slices.Clone(faults), i, i+1)
+		if len(Run(s, less).Broken) > 0 {
+			faults = less
+		} else {
+			i++
+		}
+	}
+	return faults
+}
+
+// tell prints the figures.
+func (c *tally) tell(what string) {
+	c.Logf("%s: %d runs, %d different paths of states, %d with a broken promise", what, c.runs, len(c.paths), c.fails)
+	names := make([]string, 0, len(c.marks))
+	for m := range c.marks {
+		names = append(names, m)
+	}
+	slices.Sort(names)
+	for _, m := range names {
+		c.Logf("  reached in %5d runs: %s", c.marks[m], m)
+	}
+}
+
+// TestSingles runs every scenario with every single fault. In short, one in seven.
+func TestSingles(t *testing.T) {
+	c := newTally(t)
+	for _, s := range Scenarios {
+		plain := Run(s, nil)
+		c.try(s, nil)
+		singles := Singles(plain.Calls, plain.Invocations)
+		t.Logf("%s: %d calls, %d invocations, %d single faults", s.Name, plain.Calls, plain.Invocations, len(singles))
+		if *search == "short" {
+			singles = part(singles, 7)
+		}
+		each(singles, func(f Fault) { c.try(s, []Fault{f}) })
+	}
+	c.tell("single faults")
+	if *search == "short" {
+		return
+	}
+	for _, m := range sometimes {
+		if c.marks[m] == 0 {
+			t.Errorf("no run reached: %s", m)
+		}
+	}
+}
+
+// sometimes are the situations that a full search has to reach; otherwise it proves less than
+// it says.
+var sometimes = []string{
+	"a late duplicate was fenced off",
+	"a person was heard: Canary.Aborted",
+	"a person was heard: Canary.Asked",
+	"a task timed out",
+	"an execution ended ABORTED",
+	"an execution ended Canary.Refused",
+	"an execution ended Canary.RolledBack",
+	"an execution ended SUCCEEDED",
+	"an execution ended without a Catch",
+	"an operator was called",
+	"the record says Promoted",
+	"the record says RolledBack",
+	"the way back finished a promotion",
+}
+
+func part[T any](items []T, of int) []T {
+	var out []T
+	for i := 0; i < len(items); i += of {
+		out = append(out, items[i])
+	}
+	return out
+}
+
+// TestPairs runs the shortest scenarios with every pair of faults, in long.
+func TestPairs(t *testing.T) {
+	if *search != "long" {
+		t.Skip("only with -search long: all pairs take hours")
+	}
+	c := newTally(t)
+	for _, s := range Scenarios {
+		plain := Run(s, nil)
+		singles := Singles(plain.Calls, plain.Invocations)
+		for i, one := range singles {
+			each(singles[i+1:], func(two Fault) { c.try(s, []Fault{one, two}) })
+		}
+	}
+	c.tell("pairs of faults")
+}
+
+// TestRandom runs longer combinations, drawn by a seed that the figures name.
+func TestRandom(t *testing.T) {
+	runs := map[string]int{"short": 60, "full": 3000, "long": 100000}[*search]
+	c := newTally(t)
+	type try struct {
+		Scenario
+		faults []Fault
+	}
+	rng := rand.New(rand.NewPCG(*seed, 0))
+	var tries []try
+	for _, s := range Scenarios {
+		plain := Run(s, nil)
+		singles := Singles(plain.Calls, plain.Invocations)
+		for range runs / len(Scenarios) {
+			var list []Fault
+			for range 2 + rng.IntN(4) {
+				list = append(list, singles[rng.IntN(len(singles))])
+			}
+			tries = append(tries, try{s, list})
+		}
+	}
+	each(tries, func(x try) { c.try(x.Scenario, x.faults) })
+	c.tell(fmt.Sprintf("random combinations of 2 to 5 faults, seed %d", *seed))
+}
+
+// TestReplay runs one combination again and shows it.
+func TestReplay(t *testing.T) {
+	if *scenario == "" {
+		t.Skip("no -scenario was given: nothing to replay")
+	}
+	list, err := ParseFaults(*faults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range Scenarios {
+		if s.Name == *scenario {
+			r := Run(s, list)
+			t.Logf("%d calls, %d invocations\npath %s\nmarks %v", r.Calls, r.Invocations, r.Path, r.Marks)
+			for _, b := range r.Broken {
+				t.Error(b)
+			}
+			return
+		}
+	}
+	t.Fatalf("scenario %q is not known", *scenario)
+}
