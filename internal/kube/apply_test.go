@@ -207,6 +207,29 @@ func TestRemoveFinishesWhatIsHalfDone(t *testing.T) {
 	}
 }
 
+func TestNothingIsSentToRemoveAnAdoptedVersion(t *testing.T) {
+	s := openShop(t)
+	if err := s.cluster.Remove(t.Context(), s.service, workload.Version{Name: "front", Deployment: "web"}); err != nil {
+		t.Fatal(err)
+	}
+	if lines, _ := s.Requests.Lines(); len(lines) != 0 {
+		t.Errorf("Remove() sent %v", lines)
+	}
+}
+
+// A Deployment that a finalizer keeps is no version any more.
+func TestAVersionThatIsBeingDeletedIsNone(t *testing.T) {
+	s := openShop(t)
+	s.apply(t, 1)
+	finalizers := func(list ...any) map[string]any { return map[string]any{"metadata": map[string]any{"finalizers": list}} }
+	s.Merge(t, kube.Deployments, "checkout-1", finalizers("stepcanary.dev/test"))
+	t.Cleanup(func() { s.Merge(t, kube.Deployments, "checkout-1", finalizers()) })
+	s.Delete(t, kube.Deployments, "checkout-1")
+	if v, err := s.cluster.Versions(t.Context(), s.service); err != nil || len(v) != 0 {
+		t.Errorf("Versions() = %+v, %v; want none", v, err)
+	}
+}
+
 func TestAdoptSaysWhatIsInTheWay(t *testing.T) {
 	s := openShop(t)
 	k := s.Kubelet(t)

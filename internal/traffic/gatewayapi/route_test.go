@@ -256,7 +256,7 @@ func TestNotInForceSaysWhy(t *testing.T) {
 func TestRulesThatDifferAreNotInForce(t *testing.T) {
 	c, router, target := open(t)
 	two := []any{ref("checkout-1", "weight", 75), ref("checkout-2", "weight", 25)}
-	apart := []any{ref("checkout-1", "weight", 40), ref("checkout-2", "weight", 60)}
+	apart := []any{ref("checkout-1", "weight", 90), ref("checkout-2", "weight", 10)}
 	c.define(t, map[string]any{"backendRefs": two}, map[string]any{"backendRefs": apart})
 	c.accept(t, c.Read(t, kube.HTTPRoutes, route).GetGeneration())
 	st, err := router.Await(t.Context(), target, split, 50*time.Millisecond)
