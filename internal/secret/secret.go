@@ -78,19 +78,25 @@ func fromSecretsManager(ctx context.Context, ref string) (string, error) {
 	}
 	out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(ref)})
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", kind(err), err)
+		return "", failure(err)
 	}
 	return aws.ToString(out.SecretString), nil
 }
 
-// kind is Invalid for what Secrets Manager refuses, and Transient for the rest.
-func kind(err error) fault.Kind {
+// failure is Invalid for what Secrets Manager refuses, and Transient for the rest.
+func failure(err error) error {
 	var api smithy.APIError
 	var response *smithyhttp.ResponseError
-	if errors.As(err, &api) && errors.As(err, &response) && !strings.Contains(api.ErrorCode(), "Throttling") {
-		if status := response.HTTPStatusCode(); status >= 400 && status < 500 && status != http.StatusTooManyRequests {
-			return fault.Invalid
-		}
+	if !errors.As(err, &api) || !errors.As(err, &response) {
+		return fmt.Errorf("%w: %w", fault.Transient, err)
 	}
-	return fault.Transient
+	kind, status := fault.Transient, response.HTTPStatusCode()
+	if status >= 400 && status < 500 && status != http.StatusTooManyRequests && !strings.Contains(api.ErrorCode(), "Throttling") {
+		kind = fault.Invalid
+	}
+	if strings.Contains(api.ErrorCode(), "Signature") {
+		// Its message repeats the request, with the session's token.
+		return fmt.Errorf("%w: Secrets Manager answered %s", kind, api.ErrorCode())
+	}
+	return fmt.Errorf("%w: %w", kind, err)
 }

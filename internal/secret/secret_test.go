@@ -63,6 +63,7 @@ func TestResolveReadsSecretsManager(t *testing.T) {
 		"empty":         {200, `{"SecretString":""}`, "", fault.Invalid},
 		"not there":     {400, `{"__type":"ResourceNotFoundException","Message":"no"}`, "", fault.Invalid},
 		"not for us":    {400, `{"__type":"AccessDeniedException","Message":"no"}`, "", fault.Invalid},
+		"wrongly asked": {403, `{"__type":"InvalidSignatureException","Message":"you sent s3ss10n"}`, "", fault.Invalid},
 		"throttled":     {400, `{"__type":"ThrottlingException","Message":"slow"}`, "", fault.Transient},
 		"out of order":  {500, `{"__type":"InternalServiceError","Message":"oops"}`, "", fault.Transient},
 		"another thing": {502, `<html>`, "", fault.Transient},
@@ -79,6 +80,9 @@ func TestResolveReadsSecretsManager(t *testing.T) {
 			defer server.Close()
 			t.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", server.URL)
 			got, err := arn.Resolve(t.Context())
+			if strings.Contains(fmt.Sprint(err), "s3ss10n") {
+				t.Errorf("the error tells the session's token: %v", err)
+			}
 			if got != tt.want || tt.kind == "" && err != nil || tt.kind != "" && fault.Of(err) != tt.kind {
 				t.Errorf("Resolve() = %q, %v; want %q, %v", got, err, tt.want, tt.kind)
 			}

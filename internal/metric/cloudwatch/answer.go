@@ -159,10 +159,16 @@ func failure(err error) error {
 	kind := fault.Transient
 	var api smithy.APIError
 	var response *smithyhttp.ResponseError
-	if errors.As(err, &api) && errors.As(err, &response) && !slices.Contains(throttled, api.ErrorCode()) {
-		if status := response.HTTPStatusCode(); status >= 400 && status < 500 && status != http.StatusTooManyRequests {
-			kind = fault.Invalid
-		}
+	if !errors.As(err, &api) || !errors.As(err, &response) {
+		return fmt.Errorf("%w: %w", kind, err)
+	}
+	if status := response.HTTPStatusCode(); status >= 400 && status < 500 && status != http.StatusTooManyRequests &&
+		!slices.Contains(throttled, api.ErrorCode()) {
+		kind = fault.Invalid
+	}
+	if strings.Contains(api.ErrorCode(), "Signature") {
+		// Its message repeats the request, with the session's token.
+		return fmt.Errorf("%w: CloudWatch answered %s", kind, api.ErrorCode())
 	}
 	return fmt.Errorf("%w: %w", kind, err)
 }

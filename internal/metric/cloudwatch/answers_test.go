@@ -145,7 +145,10 @@ func TestWhatEachErrorMeans(t *testing.T) {
 		"no protocol":        {func(*http.Request) (*http.Response, error) { return reply(200, []byte("\xff?")), nil }, fault.Transient},
 		"no permission":      {refusal(403, "AccessDeniedException"), fault.Invalid},
 		"an expired token":   {refusal(403, "ExpiredTokenException"), fault.Invalid},
-		"a bad query":        {refusal(400, "InvalidParameterValueException"), fault.Invalid},
+		"a wrong signature": {func(*http.Request) (*http.Response, error) {
+			return reply(403, cbor.Encode(cbor.Map{"__type": cbor.String("com.amazonaws.cloudwatch#SignatureDoesNotMatch"), "message": cbor.String("you sent wJalrXUtnFEMI")})), nil
+		}, fault.Invalid},
+		"a bad query": {refusal(400, "InvalidParameterValueException"), fault.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := awscloudwatch.New(awscloudwatch.Options{

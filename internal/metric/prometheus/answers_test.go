@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
@@ -327,6 +328,39 @@ func TestASecretIsInNoError(t *testing.T) {
 				t.Errorf("the error's kind is %v; it must survive", k)
 			}
 		})
+	}
+}
+
+func TestASessionsTokenIsInNoError(t *testing.T) {
+	w := wire(func(r *http.Request) (*http.Response, error) {
+		return response(http.StatusForbidden, "The canonical string should have been x-amz-security-token:"+r.Header.Get("X-Amz-Security-Token")), nil
+	})
+	_, err := meterOn(t, w, prometheus.Options{Authorize: signer.Authorize}).Intervals(t.Context(), metrictest.Subject, two)
+	if fault.Of(err) != fault.Invalid || strings.Contains(err.Error(), "s3ss10n") || !strings.Contains(err.Error(), "token:[redacted]") {
+		t.Errorf("Intervals() = %v; want %v without the token", err, fault.Invalid)
+	}
+}
+
+var signer = prometheus.Signer{
+	Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "wJalrXUtnFEMI", "s3ss10n"), Region: "eu-west-1",
+	Now: func() time.Time { return metrictest.Start },
+}
+
+// The signature was made by botocore 1.43 from the same request.
+func TestSignerSignsAsBotocoreDoes(t *testing.T) {
+	const body = "query=up&time=1772442000.000"
+	req, err := http.NewRequest(http.MethodPost, "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/query", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if err := signer.Authorize(req, []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	const want = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260302/eu-west-1/aps/aws4_request, " +
+		"SignedHeaders=content-length;content-type;host;x-amz-date;x-amz-security-token, Signature=e02e26c301e508846a37c25a7b3788e41ddeb388cc22f33d17514f6cee02fd83"
+	if diff := cmp.Diff(want, req.Header.Get("Authorization")); diff != "" {
+		t.Errorf("Authorization (-want +got):\n%s", diff)
 	}
 }
 

@@ -36,10 +36,10 @@ func (m *Meter) ask(ctx context.Context, path string, form url.Values) (data, er
 			return d, nil
 		}
 		if try == tries || fault.Of(err) != fault.Transient || ctx.Err() != nil {
-			return data{}, m.redact(err)
+			return data{}, err
 		}
 		if sleepErr := m.options.Clock.Sleep(ctx, max(wait, after)); sleepErr != nil {
-			return data{}, m.redact(err)
+			return data{}, err
 		}
 		wait *= 2
 	}
@@ -59,6 +59,7 @@ func (m *Meter) once(ctx context.Context, path string, form url.Values) (d data,
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("User-Agent", "stepcanary")
+	defer func() { err = redact(err, append(credentials(req), m.options.Secrets...)) }()
 	if m.options.Authorize != nil {
 		if err := m.options.Authorize(req, body); err != nil {
 			return data{}, 0, fmt.Errorf("authorize: %w", err)
@@ -118,11 +119,20 @@ func retryAfter(res *http.Response) time.Duration {
 	return min(time.Duration(min(n, 3600))*time.Second, patience)
 }
 
-// redact takes the secrets out of an error's text, in case the source, or
-// something before it, sends back what it was sent.
-func (m *Meter) redact(err error) error {
+// credentials are what a request carries. AWS answers a wrong signature with
+// all that it was sent, the session's token among it.
+func credentials(req *http.Request) []string {
+	return []string{req.Header.Get("X-Amz-Security-Token"), req.Header.Get("Authorization")}
+}
+
+// redact takes secrets out of an error's text, in case the source, or something
+// before it, sends back what it was sent.
+func redact(err error, secrets []string) error {
+	if err == nil {
+		return nil
+	}
 	text := err.Error()
-	for _, secret := range m.options.Secrets {
+	for _, secret := range secrets {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "[redacted]")
 		}

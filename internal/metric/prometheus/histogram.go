@@ -136,7 +136,7 @@ func (m *Meter) Bounds(ctx context.Context, s metric.Subject, wanted []float64) 
 	query := "count by (le) (" + m.queries.Select(m.queries.Buckets, s) + ")"
 	d, err := m.ask(ctx, "/api/v1/query", url.Values{"query": {query}, "time": {seconds(m.options.Clock.Now())}})
 	if err != nil {
-		return nil, fmt.Errorf("query %s: %w", query, err)
+		return nil, fmt.Errorf("read bounds of %s: %w", m.queries.Buckets, err)
 	}
 	var les []float64
 	for _, series := range d.series {

@@ -203,18 +203,17 @@ func (r reading) counts(version string, from int) analysis.Counts {
 
 // series reads one family at every point of the grid.
 func (m *Meter) series(ctx context.Context, family string, s metric.Subject, g grid) ([]track, error) {
-	query := m.queries.Select(family, s)
 	data, err := m.ask(ctx, "/api/v1/query_range", url.Values{
-		"query": {query},
+		"query": {m.queries.Select(family, s)},
 		"start": {seconds(g.start)}, "end": {seconds(g.start.Add(time.Duration(g.points-1) * g.step))},
 		"step": {fmt.Sprintf("%.3f", g.step.Seconds())},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("query %s: %w", query, err)
+		return nil, fmt.Errorf("read %s: %w", family, err)
 	}
 	tracks, err := g.tracks(data)
 	if err != nil {
-		return nil, fmt.Errorf("query %s: %w", query, err)
+		return nil, fmt.Errorf("read %s: %w", family, err)
 	}
 	return tracks, nil
 }
