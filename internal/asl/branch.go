@@ -1,7 +1,6 @@
 package asl
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -66,10 +65,10 @@ func (s *stepper) mapItems(f *Frame, st *state, in any, b *Branching) error {
 	}
 	list, ok := items.([]any)
 	if !ok && st.items != nil {
-		return fmt.Errorf("Reference path \"%s\" must point to array.", strings.Replace(st.items.text, "$$", "$", 1)) //nolint:staticcheck,revive // AWS's words
+		return reason("Reference path \"%s\" must point to array.", strings.Replace(st.items.text, "$$", "$", 1))
 	}
 	if !ok {
-		return fmt.Errorf("Map state input must be an array but was: %s", encode(items)) //nolint:staticcheck // AWS's words
+		return reason("Map state input must be an array but was: %s", encode(items))
 	}
 	for _, x := range list {
 		b.Items = append(b.Items, encode(x))

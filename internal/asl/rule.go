@@ -186,7 +186,7 @@ func (r *rule) holds(s *scope) (bool, error) {
 }
 
 func invalidChoicePath(p *path) error {
-	return fmt.Errorf("Invalid path '%s': The choice state's condition path references an invalid value.", p.text) //nolint:staticcheck,revive // AWS's words
+	return reason("Invalid path '%s': The choice state's condition path references an invalid value.", p.text)
 }
 
 // compare is false for values of another type than the operator's.

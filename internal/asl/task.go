@@ -71,7 +71,7 @@ func (s *stepper) address(f *Frame, r resource, request any) error {
 	m, _ := request.(map[string]any)
 	name, ok := m["FunctionName"].(string)
 	if !ok || name == "" {
-		return fmt.Errorf("The value of the field 'FunctionName' must be a string that is not empty, found %s", encode(m["FunctionName"])) //nolint:staticcheck // a cause, shown to people
+		return reason("The value of the field 'FunctionName' must be a string that is not empty, found %s", encode(m["FunctionName"]))
 	}
 	c.Function = name
 	if q, ok := m["Qualifier"].(string); ok && q != "" {
@@ -176,11 +176,11 @@ func (n seconds) of(sc *scope, field string, least int64) (*int64, error) {
 	}
 	v, found := n.path.in(sc)
 	if !found {
-		return nil, fmt.Errorf("The %sPath parameter does not reference an input value: %s", field, n.path.text) //nolint:staticcheck // AWS's words
+		return nil, reason("The %sPath parameter does not reference an input value: %s", field, n.path.text)
 	}
 	i, ok := integer(v)
 	if !ok || i < least || i > maxSeconds {
-		return nil, fmt.Errorf("The %sPath field refers to value \"%s\" which is not a valid integer: %s", field, plain(v), n.path.text) //nolint:staticcheck // AWS's words
+		return nil, reason("The %sPath field refers to value \"%s\" which is not a valid integer: %s", field, plain(v), n.path.text)
 	}
 	return &i, nil
 }
@@ -204,7 +204,7 @@ func (s *stepper) wait(f *Frame, st *state, in any) {
 		return
 	}
 	if until.Sub(s.env.Now) > maxWait*time.Second {
-		s.crash(f, fmt.Errorf("Wait state delay is too long")) //nolint:staticcheck // AWS's words
+		s.crash(f, reason("Wait state delay is too long"))
 		return
 	}
 	if !until.After(s.env.Now) {
@@ -221,11 +221,11 @@ func (st *state) until(sc *scope, now time.Time) (time.Time, error) {
 		}
 		v, found := w.path.in(sc)
 		if !found {
-			return now, fmt.Errorf("The TimestampPath parameter does not reference an input value: %s", w.path.text) //nolint:staticcheck // AWS's words
+			return now, reason("The TimestampPath parameter does not reference an input value: %s", w.path.text)
 		}
 		at, ok := parseTime(plain(v))
 		if !ok {
-			return now, fmt.Errorf("The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: %s == %s", w.path.text, plain(v)) //nolint:staticcheck // AWS's words
+			return now, reason("The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: %s == %s", w.path.text, plain(v))
 		}
 		return at, nil
 	}
@@ -235,17 +235,17 @@ func (st *state) until(sc *scope, now time.Time) (time.Time, error) {
 	}
 	v, found := w.path.in(sc)
 	if !found {
-		return now, fmt.Errorf("The SecondsPath parameter does not reference an input value: %s", w.path.text) //nolint:staticcheck // AWS's words
+		return now, reason("The SecondsPath parameter does not reference an input value: %s", w.path.text)
 	}
 	i, ok := integer(v)
 	n, isNumber := v.(json.Number)
 	switch {
 	case !isNumber, !ok, strings.ContainsAny(n.String(), ".eE"):
-		return now, fmt.Errorf("The SecondsPath parameter cannot be parsed as a long value: %s == %s", w.path.text, plain(v)) //nolint:staticcheck // AWS's words
+		return now, reason("The SecondsPath parameter cannot be parsed as a long value: %s == %s", w.path.text, plain(v))
 	case i < 0:
-		return now, fmt.Errorf("The SecondsPath parameter references a negative value: %s == %d", w.path.text, i) //nolint:staticcheck // AWS's words
+		return now, reason("The SecondsPath parameter references a negative value: %s == %d", w.path.text, i)
 	case i > maxWait:
-		return now, fmt.Errorf("Wait state delay is too long") //nolint:staticcheck // AWS's words
+		return now, reason("Wait state delay is too long")
 	}
 	return now.Add(time.Duration(i) * time.Second), nil
 }

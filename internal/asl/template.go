@@ -39,7 +39,7 @@ func (e *expression) eval(s *scope, field string) (any, error) {
 	if e.call != nil {
 		v, err := e.call.eval(s)
 		if err != nil {
-			return nil, fmt.Errorf("The function '%s' had the following error: %w", e.text, err) //nolint:staticcheck // AWS's words
+			return nil, reason("The function '%s' had the following error: %w", e.text, err)
 		}
 		return v, nil
 	}
@@ -63,7 +63,7 @@ func notFound(p *path, s *scope, field string) error {
 	if p.context {
 		input = s.context()
 	}
-	return fmt.Errorf("The JSONPath '%s' specified for the field '%s' could not be found in the input '%s'", p.text, field, encode(input)) //nolint:staticcheck // AWS's words
+	return reason("The JSONPath '%s' specified for the field '%s' could not be found in the input '%s'", p.text, field, encode(input))
 }
 
 // A template is a value some of whose members are computed: Parameters,

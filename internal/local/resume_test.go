@@ -312,7 +312,7 @@ func TestEndIsToldUntilItIsHeard(t *testing.T) {
 func TestEndIsNotToldAgainOnceItWasHeard(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	told := 0
-	for range 2 {
+	for life := range 2 {
 		store, err := local.OpenBolt(path)
 		if err != nil {
 			t.Fatal(err)
@@ -326,7 +326,7 @@ func TestEndIsNotToldAgainOnceItWasHeard(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := &bench{Engine: e, t: t, clock: v}
-		if _, _, err := b.Start(local.StartInput{MachineARN: b.machine("m", `"A":{"Type":"Fail"}`), Name: "x"}); told == 0 && err != nil {
+		if _, _, err := b.Start(local.StartInput{MachineARN: b.machine("m", `"A":{"Type":"Fail"}`), Name: "x"}); life == 0 && err != nil {
 			t.Fatal(err)
 		}
 		if err := b.Run(t.Context()); err != nil {
