@@ -77,6 +77,9 @@ func TestPlan(t *testing.T) {
 			if err := plan.Validate(); err != nil {
 				t.Error(err)
 			}
+			if bake := parse(t, tt.fields).Policy().BakeFor; bake != time.Duration(tt.want[len(tt.want)-1].Hold) {
+				t.Errorf("the policy bakes for %v, the plan for %v", bake, tt.want[len(tt.want)-1].Hold)
+			}
 		})
 	}
 }
@@ -190,12 +193,60 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// A person's word may take as long as a pause, wherever it is asked for.
+func TestBudgetOfApprovals(t *testing.T) {
+	budget := func(fields string) spec.Budget {
+		return parse(t, `"steps": [{"weight": 50`+fields+`, "wait_time": 60, "pause_limit": "2h"`).Budget()
+	}
+	none := budget(`}, 100]`)
+	for name, tt := range map[string]struct {
+		fields string
+		times  int
+	}{
+		"one approval":          {`, "approve": true}, 100]`, 1},
+		"undecided, each step":  {`}, 100], "on_undecided": "ask"`, 2},
+		"both at the same step": {`, "approve": true}, 100], "on_undecided": "ask"`, 2},
+	} {
+		b := budget(tt.fields)
+		if got := b.Longest - none.Longest; got != time.Duration(tt.times)*2*time.Hour || b.Events <= none.Events {
+			t.Errorf("%s: %v more and %d events more; want %d times 2h", name, got, b.Events-none.Events, tt.times)
+		}
+	}
+}
+
+// Merge keys, aliases, a byte order mark and empty documents are YAML, too.
+func TestYAMLsCorners(t *testing.T) {
+	s, err := spec.Parse("deploy.yml", []byte("\uFEFF---\n---\n"+`
+cluster_name: c
+kubernetes_namespace: n
+microservice_name: m
+steps:
+  - &first {weight: 10, hold: 5m}
+  - {<<: *first, weight: 20}
+  - {<<: [{weight: 30}, *first]}
+  - 100
+wait_time: 60
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []rollout.Step{{Weight: 10, Hold: secs(300)}, {Weight: 20, Hold: secs(300)}, {Weight: 30, Hold: secs(300)}, {Weight: 100, Hold: secs(60)}}
+	if diff := cmp.Diff(want, s.Steps); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+	if _, err := spec.Parse("deploy.json", []byte("\uFEFF{"+head+minimalFields+"}")); err != nil {
+		t.Errorf("JSON with a byte order mark: %v", err)
+	}
+}
+
+const minimalFields = `, "percentage_step": 10, "wait_time": 60`
+
 func TestLoad(t *testing.T) {
 	template, err := os.ReadFile("../../specfiles/podlet/kubernetes_template.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	document := `{"cluster_name": "c", "kubernetes_namespace": "demo", "microservice_name": "podlet", "percentage_step": 10, "wait_time": 60}`
+	document := `{"$schema": "deploy.schema.json", "cluster_name": "c", "kubernetes_namespace": "demo", "microservice_name": "podlet", "percentage_step": 10, "wait_time": 60}`
 	with := func(field string) string {
 		return strings.Replace(document, "}", `, "config_file": "`+field+`"}`, 1)
 	}
@@ -232,6 +283,9 @@ func TestLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			s, err := spec.Parse("input", f.Raw)
+			if strings.Contains(string(f.Raw), "$schema") {
+				t.Error("the input names the editor's schema")
+			}
 			if err != nil || s.Image != digest || s.Complete("input") != nil {
 				t.Errorf("the input has image %q, %v, %v", s.Image, err, s.Complete("input"))
 			}
