@@ -13,5 +13,10 @@
 // leaves a choice, what AWS was recorded to do. Not supported, and refused when
 // a definition is parsed: JSONata, variables (Assign), distributed Map,
 // activities, service integrations other than Lambda's, Credentials, deep scans
-// ("..") and filters ("[?()]") in paths.
+// ("..") and filters ("[?()]") in paths, and an InvocationType other than
+// RequestResponse.
+//
+// What differs from AWS without being refused: members of computed objects come
+// in alphabetical order; of branches that run side by side, the one named first
+// goes first; a state machine that cannot end is refused.
 package asl

@@ -14,7 +14,11 @@ func (s *stepper) end(status Status, f *Frame, why Failure) {
 		x.Output = f.Input
 		d = withOutput(d, f.Input)
 	}
-	s.log(f, typ, d)
+	previous := f.Previous
+	if status == Aborted {
+		previous = 0 // a stop follows no event
+	}
+	f.Previous = s.aside(previous, typ, d)
 	for _, g := range x.Frames {
 		s.abandon(g)
 		if g.Status != FrameJoining && g.Status != FrameReady {

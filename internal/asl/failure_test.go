@@ -233,6 +233,9 @@ func TestStopEndsEverything(t *testing.T) {
 	if got := p.outcome(); got != "ABORTED Operator: <absent>" || len(p.gone) != 1 {
 		t.Errorf("%s, %d calls given up; want ABORTED and 1", got, len(p.gone))
 	}
+	if trail := p.trail(); trail[len(trail)-1] != fmt.Sprintf("%d<0 ExecutionAborted", len(trail)) {
+		t.Errorf("history ends with %s; want ExecutionAborted after no event", trail[len(trail)-1])
+	}
 	if err := p.try(Stopped{}); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("second stop = %v; want ErrNotRunning", err)
 	}
