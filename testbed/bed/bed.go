@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stepcanary/stepcanary/testbed/layout"
+	"github.com/stepcanary/stepcanary/testbed/netns"
 	"github.com/stepcanary/stepcanary/testbed/node"
 	"github.com/stepcanary/stepcanary/testbed/part"
 )
@@ -71,7 +73,15 @@ func Start(ctx context.Context, options Options) (*Bed, error) {
 
 // prepare claims addresses and lays the bed's directory out.
 func prepare(options Options) (*Bed, error) {
-	p, err := claim()
+	first := byte(127)
+	if options.OwnNetwork {
+		first = 10
+		network := &net.IPNet{IP: net.IPv4(first, firstBlock, 0, 1), Mask: net.CIDRMask(16, 32)}
+		if err := netns.Up(network); err != nil {
+			return nil, fmt.Errorf("set the bed's network up: %w", err)
+		}
+	}
+	p, err := claim(first)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +127,8 @@ func (b *Bed) stop(keepFiles bool) error {
 	return b.guard.finish(keepFiles)
 }
 
-// Environment is what a program needs to find the bed, as NAME=VALUE.
+// Environment is what a program needs to find the bed, as NAME=VALUE. NAME= alone
+// is a variable that the program must not have.
 func (b *Bed) Environment() []string {
 	return append(b.extraEnvironment(),
 		"KUBECONFIG="+b.Kubeconfig("admin"),

@@ -74,7 +74,8 @@ func (b *Bed) extraEnvironment() []string {
 		}
 	}
 	if b.options.AMP || b.options.CloudWatch {
-		// Whatever credentials the caller has stay out of the bed.
+		// Whatever credentials the caller has stay out of the bed; an empty value is
+		// a variable to unset, since the AWS CLI takes an empty profile for a name.
 		env = append(env, "AWS_ACCESS_KEY_ID="+awsAccessKey, "AWS_SECRET_ACCESS_KEY="+b.awsSecret, "AWS_SESSION_TOKEN=",
 			"AWS_PROFILE=", "AWS_REGION="+awsRegion, "AWS_DEFAULT_REGION="+awsRegion)
 	}

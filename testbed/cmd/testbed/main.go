@@ -20,6 +20,7 @@ import (
 	"github.com/stepcanary/stepcanary/testbed/bed"
 	"github.com/stepcanary/stepcanary/testbed/controllers"
 	"github.com/stepcanary/stepcanary/testbed/layout"
+	"github.com/stepcanary/stepcanary/testbed/netns"
 )
 
 const usage = `usage:
@@ -90,6 +91,7 @@ func newFlags(name string) (*bed.Options, *flag.FlagSet) {
 	flags.BoolVar(&o.Audit, "audit", false, "log every API request to audit.log in the bed's directory")
 	flags.StringVar(&o.AuthenticationWebhook, "authentication-webhook", "", "kubeconfig-like file of a webhook that checks bearer tokens")
 	flags.DurationVar(&o.CrashBackOff, "crash-back-off", 0, "first wait of a crash loop; a cluster has 10s (default 1s)")
+	flags.BoolVar(&o.OwnNetwork, "own-network", false, "give the bed a network namespace; only run's command can reach it then")
 	flags.BoolVar(&o.Mesh, "mesh", false, "add the stand-in for App Mesh")
 	flags.BoolVar(&o.CloudWatch, "cloudwatch", false, "add the stand-in for Amazon CloudWatch")
 	flags.DurationVar(&o.CloudWatchDelay, "cloudwatch-delay", 0, "how long CloudWatch keeps data back; the real one up to 2m (default 0s)")
@@ -106,6 +108,13 @@ func start(ctx context.Context, name string, args []string) (*bed.Bed, []string,
 			return nil, nil, exitError(0)
 		}
 		return nil, nil, exitError(2)
+	}
+	if options.OwnNetwork && !netns.Inside() {
+		code, err := netns.Run()
+		if err != nil {
+			return nil, nil, err
+		}
+		return nil, nil, exitError(code)
 	}
 	options.Progress = newProgress(os.Stderr)
 	// What client libraries say of a connection that broke goes to a log.
@@ -171,7 +180,7 @@ func runCommand(args []string) error {
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), b.Environment()...)
+	cmd.Env = layout.Environment(os.Environ(), b.Environment())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return errors.Join(fmt.Errorf("run: %w", err), b.Stop())
