@@ -40,7 +40,7 @@ type Options struct {
 
 	// OnEnd is told when an execution has failed, timed out or was aborted, as
 	// an EventBridge rule would be. It is told again, after a while and after
-	// a restart, until it returns nil.
+	// a restart, until it returns nil or a day has passed.
 	OnEnd func(ctx context.Context, change ExecutionStatusChange) error
 
 	// Account and Region appear in ARNs; 000000000000 and us-east-1 if empty.

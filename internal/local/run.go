@@ -166,10 +166,12 @@ func (e *Engine) isClosed() bool {
 	return e.closed
 }
 
-// Delays between tries to tell OnEnd.
+// Delays between tries to tell OnEnd, and the time after which it is given up, as EventBridge
+// gives an event up after a day.
 const (
 	hookDelay    = time.Second
 	maxHookDelay = time.Minute
+	hookPatience = 24 * time.Hour
 )
 
 // afterEnd tells OnEnd, and lets go of the execution.
@@ -181,13 +183,16 @@ func (r *run) afterEnd() {
 	change, redrives := statusChange(r.x), r.x.Redrives
 	ctx := r.e.ctx
 	r.e.start(func() {
-		delay := hookDelay
+		delay, until := hookDelay, r.e.clock.Now().Add(hookPatience)
 		for {
 			err := r.e.o.OnEnd(ctx, change)
 			if err == nil {
 				break
 			}
 			r.e.o.Log("tell the end of execution "+r.arn, err)
+			if !r.e.clock.Now().Before(until) {
+				break
+			}
 			if r.e.clock.Sleep(ctx, delay) != nil {
 				return
 			}
