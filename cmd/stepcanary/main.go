@@ -31,6 +31,7 @@ type command struct {
 var commands = []command{
 	{"validate", "FOLDER | FILE", "check deploy.json and its template", validate},
 	{"plan", "FOLDER | FILE", "show each step: weight, hold, checks, time, events, cost", plan},
+	{"role", "FOLDER | FILE", "print the rights in Kubernetes that its rollouts need", role},
 	{"deploy", "FOLDER | FILE", "start a rollout", deploy},
 	{"status", "[SERVICE | EXECUTION]", "say what happens, why, and how long", status},
 	{"watch", "[SERVICE | EXECUTION]", "follow a rollout to its end", watch},

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"testing"
+)
+
+func TestRoleIsForOneNamespaceAndOneGroup(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"role", "-o", "json", "../../specfiles/yelb-appserver"}, &out, &errs); code != exitPromoted {
+		t.Fatalf("exit code %d: %s", code, errs.String())
+	}
+	var list struct {
+		Items []struct {
+			Kind     string
+			Metadata struct{ Name, Namespace string }
+			Rules    []struct{ Resources, Verbs []string }
+			Subjects []struct{ Kind, Name string }
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Items) != 2 || list.Items[0].Kind != "Role" || list.Items[1].Kind != "RoleBinding" {
+		t.Fatalf("objects %+v, want a Role and a RoleBinding", list.Items)
+	}
+	for _, o := range list.Items {
+		if o.Metadata.Name != "stepcanary-yelb-appserver" || o.Metadata.Namespace != "yelb" {
+			t.Errorf("%s %+v, want stepcanary-yelb-appserver in the service's namespace", o.Kind, o.Metadata)
+		}
+	}
+	if s := list.Items[1].Subjects; len(s) != 1 || s[0].Kind != "Group" || s[0].Name != "stepcanary" {
+		t.Errorf("subjects %+v, want the engine's group", s)
+	}
+	var resources []string
+	for _, r := range list.Items[0].Rules {
+		resources = append(resources, r.Resources...)
+		if slices.Contains(r.Verbs, "*") || slices.Contains(r.Resources, "*") || slices.Contains(r.Resources, "secrets") {
+			t.Errorf("rule %+v", r)
+		}
+	}
+	if !slices.Contains(resources, "virtualrouters") || slices.Contains(resources, "httproutes") {
+		t.Errorf("resources %v, want those of the service's own router", resources)
+	}
+}
