@@ -100,4 +100,8 @@ fi
 build load ./cmd/load
 say "build podlet"
 (cd .. && go build -buildvcs=false -o "$bin/podlet" ./examples/podlet)
+# The same program plays other services, by its name.
+for image in yelb-ui yelb-appserver yelb-db redis-server podinfo http-echo; do
+	ln -sf podlet "$bin/$image"
+done
 say "done: programs in $bin"

@@ -39,7 +39,7 @@ func Run(ctx context.Context, l *layout.Layout) error {
 		return err
 	}
 	served := make(chan error, 1)
-	go func() { served <- serve(ctx, args) }()
+	go func() { served <- serve(ctx, args, l.Loopback()) }()
 	select {
 	case err := <-served:
 		return err
@@ -54,7 +54,7 @@ func Run(ctx context.Context, l *layout.Layout) error {
 }
 
 // serve is kube-apiserver's Run over the bed's own chain of servers.
-func serve(ctx context.Context, args []string) error {
+func serve(ctx context.Context, args []string, loopback bool) error {
 	// etcd and the API server share one process and with it one log set-up.
 	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
 	rest.SetDefaultWarningHandler(rest.NoWarnings{})
@@ -76,7 +76,7 @@ func serve(ctx context.Context, args []string) error {
 	if errs := completed.Validate(); len(errs) > 0 {
 		return fmt.Errorf("check kube-apiserver's options: %w", utilerrors.NewAggregate(errs))
 	}
-	chain, err := newChain(completed)
+	chain, err := newChain(completed, loopback)
 	if err != nil {
 		return fmt.Errorf("build kube-apiserver: %w", err)
 	}

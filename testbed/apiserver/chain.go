@@ -20,9 +20,10 @@ import (
 
 // newChain builds what kube-apiserver's own CreateServerChain builds, custom
 // resources below the built-in groups below the aggregator, with one change:
-// the storage of discovery.k8s.io takes loopback addresses. CreateServerChain
+// the storage of discovery.k8s.io takes loopback addresses when they are what
+// the bed has. CreateServerChain
 // leaves no place to change one storage, so the steps are taken one by one.
-func newChain(opts options.CompletedOptions) (*aggregatorapiserver.APIAggregator, error) {
+func newChain(opts options.CompletedOptions, loopback bool) (*aggregatorapiserver.APIAggregator, error) {
 	unfinished, err := app.NewConfig(opts)
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", err)
@@ -37,7 +38,7 @@ func newChain(opts options.CompletedOptions) (*aggregatorapiserver.APIAggregator
 	if err != nil {
 		return nil, fmt.Errorf("build the custom resources' server: %w", err)
 	}
-	core, err := newCore(config.KubeAPIs, extensions.GenericAPIServer)
+	core, err := newCore(config.KubeAPIs, extensions.GenericAPIServer, loopback)
 	if err != nil {
 		return nil, fmt.Errorf("build the built-in resources' server: %w", err)
 	}
@@ -54,7 +55,7 @@ func newChain(opts options.CompletedOptions) (*aggregatorapiserver.APIAggregator
 // newCore is controlplane's own constructor with the discovery storage wrapped
 // and without the controller that publishes the API server's endpoints, which
 // has nothing to do when the endpoint reconciler is off.
-func newCore(config controlplane.CompletedConfig, below genericapiserver.DelegationTarget) (*controlplaneapiserver.Server, error) {
+func newCore(config controlplane.CompletedConfig, below genericapiserver.DelegationTarget, loopback bool) (*controlplaneapiserver.Server, error) {
 	server, err := config.ControlPlane.New(controlplaneapiserver.KubeAPIServer, below)
 	if err != nil {
 		return nil, err
@@ -67,8 +68,10 @@ func newCore(config controlplane.CompletedConfig, below genericapiserver.Delegat
 	if err != nil {
 		return nil, err
 	}
-	if err := takeLoopback(storages); err != nil {
-		return nil, err
+	if loopback {
+		if err := takeLoopback(storages); err != nil {
+			return nil, err
+		}
 	}
 	if err := server.InstallAPIs(storages...); err != nil {
 		return nil, err

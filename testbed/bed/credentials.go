@@ -32,8 +32,7 @@ func writeCredentials(l *layout.Layout) error {
 	if err != nil {
 		return err
 	}
-	serviceAddress := fmt.Sprintf("127.%d.128.1", l.Block)
-	if err := authority.Server("apiserver", l.Address(), serviceAddress, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"); err != nil {
+	if err := authority.Server("apiserver", l.Address(), l.KubernetesService(), "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"); err != nil {
 		return err
 	}
 	if err := authority.Server("kubelet", l.Address(), "metrics.testbed.svc"); err != nil {

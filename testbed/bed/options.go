@@ -1,12 +1,14 @@
 package bed
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/stepcanary/stepcanary/testbed/layout"
+	"github.com/stepcanary/stepcanary/testbed/netns"
 )
 
 // Options say how a bed shall be. The zero value is a bed in a temporary
@@ -41,6 +43,11 @@ type Options struct {
 	// AMP adds the stand-in for Amazon Managed Prometheus: the bed's own, which
 	// answers there to signed requests alone.
 	AMP bool
+	// OwnNetwork makes the bed live at 10.64.0.0/16 and not at loopback
+	// addresses. This process must be in a network namespace that netns.Run
+	// made. The stand-ins for App Mesh and CloudWatch, which listen on loopback
+	// alone, cannot be had there.
+	OwnNetwork bool
 	// Progress is told what happens, part by part; nil for silence.
 	Progress func(part, message string)
 }
@@ -62,6 +69,12 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.CrashBackOff < 0 {
 		return o, fmt.Errorf("crash back-off: %v is below 0", o.CrashBackOff)
+	}
+	if o.OwnNetwork && (o.Mesh || o.CloudWatch) {
+		return o, errors.New("a bed with a network of its own has no stand-in for App Mesh or CloudWatch")
+	}
+	if o.OwnNetwork && !netns.Inside() {
+		return o, errors.New("a bed with a network of its own must be started in its network namespace")
 	}
 	if o.Progress == nil {
 		o.Progress = func(string, string) {}
@@ -111,6 +124,7 @@ func newLayout(o Options, dir string, p *place) *layout.Layout {
 	return &layout.Layout{
 		Dir:                   dir,
 		ID:                    fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano()),
+		Net:                   int(p.net),
 		Block:                 p.block,
 		DiscoveryPort:         p.port,
 		APIPort:               p.free(6443),

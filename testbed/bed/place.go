@@ -22,32 +22,33 @@ const claimPort = 7070
 
 // A place is a block of addresses that this bed owns.
 type place struct {
-	block    int
+	net      byte // first byte of every address
+	block    int  // second byte
 	port     int
 	listener *net.TCPListener
 }
 
-// claim takes the first block that nobody has.
-func claim() (*place, error) {
+// claim takes the first block of 127 or 10 that nobody has.
+func claim(first byte) (*place, error) {
 	for block := firstBlock; block <= lastBlock; block++ {
-		address := &net.TCPAddr{IP: net.IPv4(127, byte(block), 0, 1), Port: claimPort}
+		address := &net.TCPAddr{IP: net.IPv4(first, byte(block), 0, 1), Port: claimPort}
 		l, err := net.ListenTCP("tcp", address)
 		if err == nil {
-			return &place{block: block, port: claimPort, listener: l}, nil
+			return &place{net: first, block: block, port: claimPort, listener: l}, nil
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			return nil, fmt.Errorf("claim addresses: %w", err)
 		}
 	}
-	return nil, fmt.Errorf("claim addresses: every block from 127.%d.0.0 to 127.%d.0.0 is taken (port %d of its first address)",
-		firstBlock, lastBlock, claimPort)
+	return nil, fmt.Errorf("claim addresses: every block from %d.%d.0.0 to %d.%d.0.0 is taken (port %d of its first address)",
+		first, firstBlock, first, lastBlock, claimPort)
 }
 
 // free is the wanted port, or another one where some other program listens at
 // the wanted port on all addresses.
 func (p *place) free(wanted int) int {
 	for _, port := range []int{wanted, 0} {
-		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, byte(p.block), 0, 1), Port: port})
+		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(p.net, byte(p.block), 0, 1), Port: port})
 		if err != nil {
 			continue
 		}

@@ -7,16 +7,35 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-// kubectl runs the kubectl that build.sh --kubectl builds, as a user would.
+// kubectlPath is kubectl, built when build.sh --kubectl has not been asked to.
+var kubectlPath = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(programs, "kubectl")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	path = filepath.Join(shared.Dir, "kubectl")
+	out, err := exec.Command("go", "build", "-gcflags=all=-dwarf=false", "-o", path, "k8s.io/kubernetes/cmd/kubectl").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("build kubectl: %w\n%s", err, out)
+	}
+	return path, err
+})
+
+// kubectl runs kubectl as a user would.
 func kubectl(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(programs, "kubectl"), args...)
+	path, err := kubectlPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+shared.Kubeconfig("admin"), "HOME="+t.TempDir())
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()

@@ -173,7 +173,11 @@ func startCommand(t *testing.T, script string) (*exec.Cmd, *layout.Layout, io.Re
 func TestKilledBedLeavesNothing(t *testing.T) {
 	// A pod that starts a process in a session of its own, which ends neither
 	// with its parent nor with its group.
-	cmd, l, out := startCommand(t, `kubectl() { `+filepath.Join(programs, "kubectl")+` "$@"; }
+	path, err := kubectlPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd, l, out := startCommand(t, `kubectl() { `+path+` "$@"; }
 cat <<'EOF' | kubectl apply -f - >/dev/null
 apiVersion: v1
 kind: Pod

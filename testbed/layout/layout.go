@@ -5,7 +5,8 @@
 // listen at 127.B.0.1, its pods live in 127.B.1.0 to 127.B.127.255, and its
 // Services in 127.B.128.0/17. Linux answers for the whole of 127.0.0.0/8
 // without any set-up, so a bed needs neither root nor a network namespace, and
-// two beds never share an address.
+// two beds never share an address. A bed with a network of its own has 10 in
+// place of 127.
 package layout
 
 import (
@@ -40,7 +41,8 @@ type Layout struct {
 	Dir string `json:"dir"`
 	// ID marks the bed's processes: each has it in its environment.
 	ID string `json:"id"`
-	// Block is the second byte of every address of the bed.
+	// Net and Block are the first and second byte of every address of the bed.
+	Net   int `json:"net"`
 	Block int `json:"block"`
 	// Ports on the bed's own address.
 	APIPort        int `json:"apiPort"`
@@ -73,17 +75,24 @@ type Layout struct {
 const EnvID = "TESTBED_ID"
 
 // Address is where the bed's own parts listen.
-func (l *Layout) Address() string { return fmt.Sprintf("127.%d.0.1", l.Block) }
+func (l *Layout) Address() string { return fmt.Sprintf("%d.%d.0.1", l.Net, l.Block) }
 
 // PodAddress is the address of the bed's n-th pod. Addresses are used again
 // after 32,000 pods.
 func (l *Layout) PodAddress(n int) string {
 	n %= 127 * 253
-	return fmt.Sprintf("127.%d.%d.%d", l.Block, 1+n/253, 1+n%253)
+	return fmt.Sprintf("%d.%d.%d.%d", l.Net, l.Block, 1+n/253, 1+n%253)
 }
 
 // ServiceCIDR is the range of cluster IPs.
-func (l *Layout) ServiceCIDR() string { return fmt.Sprintf("127.%d.128.0/17", l.Block) }
+func (l *Layout) ServiceCIDR() string { return fmt.Sprintf("%d.%d.128.0/17", l.Net, l.Block) }
+
+// KubernetesService is the cluster IP that the Service kubernetes gets: the
+// first of the range.
+func (l *Layout) KubernetesService() string { return fmt.Sprintf("%d.%d.128.1", l.Net, l.Block) }
+
+// Loopback says whether the bed's addresses are loopback's.
+func (l *Layout) Loopback() bool { return l.Net == 127 }
 
 // HostPort joins the bed's own address with a port.
 func (l *Layout) HostPort(port int) string {
