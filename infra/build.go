@@ -71,8 +71,8 @@ func (p *pipeline) newBuild(dist string) awscodebuild.PipelineProject {
 		{
 			sid: "PushImages", resources: []string{*p.images.RepositoryArn()},
 			actions: []string{
-				"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
-				"ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+				"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload",
+				"ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
 			},
 		},
 		{

@@ -22,6 +22,7 @@ var (
 	subnetID     = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
 	groupID      = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
 	email        = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
+	roleARN      = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:role/[0-9A-Za-z+=,.@_/-]+$`)
 	boundary     = regexp.MustCompile(`^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$`)
 )
 
@@ -65,6 +66,9 @@ func (c *Config) check() error {
 	}
 	for i, a := range c.Secrets {
 		p.arn(fmt.Sprintf("secrets[%d]", i), a, "secretsmanager", c)
+	}
+	for i, a := range c.MetricRoles {
+		p.match(fmt.Sprintf("metric_roles[%d]", i), a, "a role's ARN, without wildcards", roleARN)
 	}
 	for i, a := range c.Emails {
 		p.match(fmt.Sprintf("emails[%d]", i), a, "an e-mail address", email)

@@ -29,6 +29,8 @@ type Config struct {
 	// the secrets that deploy.json files refer to.
 	Workspaces []string `json:"workspaces"`
 	Secrets    []string `json:"secrets"`
+	// MetricRoles are the ARNs of the roles that metrics.auth.sigv4.role of a deploy.json may name.
+	MetricRoles []string `json:"metric_roles"`
 	// Network puts the functions into a VPC, for clusters with a private endpoint.
 	Network *Network `json:"network"`
 	// EncryptionKey is empty for keys that AWS owns, "create" for one of our own, or a key's ARN.

@@ -36,6 +36,9 @@ func TestParseConfigRefuses(t *testing.T) {
 		"a secret with a wildcard": {
 			"{" + good + `, "secrets": ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:*"]}`, "secrets[0]: found",
 		},
+		"a metrics role with a wildcard": {
+			"{" + good + `, "metric_roles": ["arn:aws:iam::444455556666:role/*"]}`, "metric_roles[0]: found",
+		},
 		"a workspace of another account": {
 			"{" + good + `, "workspaces": ["arn:aws:aps:eu-west-1:999999999999:workspace/ws-1"]}`, "workspaces[0]: found",
 		},

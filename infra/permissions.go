@@ -63,6 +63,7 @@ func measure(c *Config) []grant {
 	return []grant{
 		{sid: "AskCloudWatch", actions: []string{"cloudwatch:GetMetricData"}, resources: []string{"*"}},
 		{sid: "AskPrometheus", actions: []string{"aps:QueryMetrics"}, resources: slices.Clone(c.Workspaces)},
+		{sid: "AssumeMetricRoles", actions: []string{"sts:AssumeRole"}, resources: slices.Clone(c.MetricRoles)},
 		{sid: "ReadSecrets", actions: []string{"secretsmanager:GetSecretValue"}, resources: slices.Clone(c.Secrets)},
 	}
 }

@@ -147,7 +147,7 @@ func TestNothingIsGrantedForWhatIsNotConfigured(t *testing.T) {
 	tm := synth(t, baseConfig(), newDist(t, ""))["stepcanary"]
 	for _, s := range tm.statements() {
 		for _, a := range s.actions {
-			for _, service := range []string{"aps:", "secretsmanager:", "ec2:", "kms:"} {
+			for _, service := range []string{"aps:", "secretsmanager:", "sts:", "ec2:", "kms:"} {
 				if strings.HasPrefix(a, service) {
 					t.Errorf("%s: %s without a resource in the configuration", s.role, a)
 				}
