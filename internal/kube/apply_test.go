@@ -221,7 +221,9 @@ func TestNothingIsSentToRemoveAnAdoptedVersion(t *testing.T) {
 func TestAVersionThatIsBeingDeletedIsNone(t *testing.T) {
 	s := openShop(t)
 	s.apply(t, 1)
-	finalizers := func(list ...any) map[string]any { return map[string]any{"metadata": map[string]any{"finalizers": list}} }
+	finalizers := func(list ...any) map[string]any {
+		return map[string]any{"metadata": map[string]any{"finalizers": list}}
+	}
 	s.Merge(t, kube.Deployments, "checkout-1", finalizers("stepcanary.dev/test"))
 	t.Cleanup(func() { s.Merge(t, kube.Deployments, "checkout-1", finalizers()) })
 	s.Delete(t, kube.Deployments, "checkout-1")

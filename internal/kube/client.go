@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -42,6 +43,7 @@ type Client struct {
 
 	mu   sync.Mutex
 	uids map[string]types.UID // of Deployments, for the events about them
+	seen map[string]*unstructured.Unstructured
 }
 
 // Open gives a client for the cluster. It sends nothing to a cluster that a
@@ -75,7 +77,7 @@ func Open(ctx context.Context, c Config) (*Client, error) {
 
 // New gives a client that speaks through d.
 func New(d dynamic.Interface) *Client {
-	return &Client{dynamic: d, uids: map[string]types.UID{}}
+	return &Client{dynamic: d, uids: map[string]types.UID{}, seen: map[string]*unstructured.Unstructured{}}
 }
 
 // In gives access to one kind of object in a namespace.

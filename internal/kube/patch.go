@@ -58,16 +58,25 @@ func (c *Client) Patch(ctx context.Context, r schema.GroupVersionResource, read 
 	}
 	ctx, cancel := Within(ctx)
 	defer cancel()
-	_, err = c.In(read.GetNamespace(), r).Patch(ctx, read.GetName(), types.JSONPatchType, body,
+	o, err := c.In(read.GetNamespace(), r).Patch(ctx, read.GetName(), types.JSONPatchType, body,
 		metav1.PatchOptions{FieldManager: workload.Manager})
-	return err
+	if err != nil {
+		return err
+	}
+	c.Remember(r, o)
+	return nil
 }
 
 // Get reads one object.
 func (c *Client) Get(ctx context.Context, r schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error) {
 	ctx, cancel := Within(ctx)
 	defer cancel()
-	return c.In(namespace, r).Get(ctx, name, metav1.GetOptions{})
+	o, err := c.In(namespace, r).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	c.Remember(r, o)
+	return o, nil
 }
 
 // Remove takes away what is at a path.

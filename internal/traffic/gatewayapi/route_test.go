@@ -181,13 +181,16 @@ func TestNoWriteIsAllZero(t *testing.T) {
 	}
 }
 
-func TestShiftCostsTwoRequestsAndNoneTwice(t *testing.T) {
+func TestShiftCostsAsFewRequestsAsItMay(t *testing.T) {
 	c, router, target := open(t)
 	c.define(t, map[string]any{"backendRefs": []any{ref("checkout-1")}})
-	for i, want := range []string{"GET PATCH", "GET"} {
+	shift := func(what string, w rollout.Weight, f rollout.Fence, want string, kind error) {
+		t.Helper()
 		c.Requests.Reset()
-		if err := router.Shift(t.Context(), target, split, fence(1)); err != nil {
-			t.Fatal(err)
+		s := split
+		s.Weight = w
+		if err := router.Shift(t.Context(), target, s, f); !errors.Is(err, kind) {
+			t.Fatalf("%s: Shift() = %v; want %v", what, err, kind)
 		}
 		lines, _ := c.Requests.Lines()
 		var verbs []string
@@ -195,9 +198,19 @@ func TestShiftCostsTwoRequestsAndNoneTwice(t *testing.T) {
 			verbs = append(verbs, strings.Fields(l)[0])
 		}
 		if got := strings.Join(verbs, " "); got != want {
-			t.Errorf("delivery %d: requests %q; want %q", i+1, got, want)
+			t.Errorf("%s: requests %q; want %q", what, got, want)
 		}
 	}
+	shift("nothing is known of the route", 25, fence(1), "GET PATCH", nil)
+	shift("nothing is to be done, which must be seen with one's own eyes", 25, fence(1), "GET", nil)
+	shift("the route is as we left it", 50, fence(2), "PATCH", nil)
+	c.Merge(t, kube.HTTPRoutes, route, map[string]any{"metadata": map[string]any{"labels": map[string]any{"team": "shop"}}})
+	shift("somebody changed it", 60, fence(3), "PATCH GET PATCH", nil)
+	shift("a late writer is turned away after a look", 50, fence(2), "GET", fault.Fenced)
+	c.Delete(t, kube.HTTPRoutes, route)
+	shift("somebody deleted it", 70, fence(4), "PATCH GET", fault.NotFound)
+	c.define(t, map[string]any{"backendRefs": []any{ref("checkout-1")}})
+	shift("it is back", 25, fence(1), "GET PATCH", nil)
 	c.start(t)
 	inForce(t, router, target)
 	c.ignore()

@@ -122,48 +122,77 @@ func (r Route) edit(o *unstructured.Unstructured, s traffic.Split, write func(Ru
 	return nil
 }
 
-// Write changes the route as edit says, and its fence to f, in one patch of the
-// object as it was read; so the check of the fence and the write are one step.
-// Where the object has changed in between, it is read again and decided anew.
-// Where nothing would change, nothing is written.
-func (r Route) Write(ctx context.Context, t traffic.Target, f rollout.Fence, edit func(*unstructured.Unstructured, *kube.Patch) error) error {
+// An edit makes the operations that change the route as it was read.
+type edit func(*unstructured.Unstructured, *kube.Patch) error
+
+// Write changes the route as e says, and its fence to f, in one patch of the object
+// as it was read; so the check of the fence and the write are one step. Where the
+// object has changed in between, it is read again and decided anew. Where nothing
+// would change, nothing is written.
+func (r Route) Write(ctx context.Context, t traffic.Target, f rollout.Fence, e edit) error {
 	op := "write " + r.name(t)
+	if done, err := r.writeSeen(ctx, t, f, e); done || err != nil {
+		return kube.Fault(op, err)
+	}
 	var err error
 	for range attempts {
-		err = r.write(ctx, t, f, edit)
+		err = r.write(ctx, t, f, e)
 		if !errors.Is(err, fault.Conflict) {
 			break
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	return nil
+	return kube.Fault(op, err)
 }
 
-func (r Route) write(ctx context.Context, t traffic.Target, f rollout.Fence, edit func(*unstructured.Unstructured, *kube.Patch) error) error {
+// writeSeen writes on top of the route as it was last seen, which saves a reading.
+// Only a patch that the server takes counts: whatever else comes of an old sight is
+// decided on a new one.
+func (r Route) writeSeen(ctx context.Context, t traffic.Target, f rollout.Fence, e edit) (done bool, err error) {
+	o := r.Client.Recall(r.Resource, t.Namespace, t.Route)
+	if o == nil {
+		return false, nil
+	}
+	p, err := plan(o, f, e)
+	if err != nil || len(p) == 0 {
+		return false, nil
+	}
+	switch err := kube.Fault("patch", r.Client.Patch(ctx, r.Resource, o, p)); fault.Of(err) {
+	case fault.Conflict, fault.NotFound, fault.Invalid:
+		return false, nil
+	default:
+		return err == nil, err
+	}
+}
+
+func (r Route) write(ctx context.Context, t traffic.Target, f rollout.Fence, e edit) error {
 	o, err := r.Client.Get(ctx, r.Resource, t.Namespace, t.Route)
 	if err != nil {
 		return kube.Fault("read", err)
 	}
+	p, err := plan(o, f, e)
+	if err != nil || len(p) == 0 {
+		return err
+	}
+	return kube.Fault("patch", r.Client.Patch(ctx, r.Resource, o, p))
+}
+
+// plan gives the patch of the route as read; none where nothing would change.
+func plan(o *unstructured.Unstructured, f rollout.Fence, e edit) (kube.Patch, error) {
 	fence, err := fenceOf(o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if f.Before(fence) {
-		return fmt.Errorf("%w: it carries fence %v, newer than %v", fault.Fenced, fence, f)
+		return nil, fmt.Errorf("%w: it carries fence %v, newer than %v", fault.Fenced, fence, f)
 	}
 	var p kube.Patch
-	if err := edit(o, &p); err != nil {
-		return err
+	if err := e(o, &p); err != nil {
+		return nil, err
 	}
 	if fence != f {
 		p.Annotate(o, Fence, f.String())
 	}
-	if len(p) == 0 {
-		return nil
-	}
-	return kube.Fault("patch", r.Client.Patch(ctx, r.Resource, o, p))
+	return p, nil
 }
 
 // Await watches the route until the split is in force, at most for d.
@@ -173,6 +202,7 @@ func (r Route) Await(ctx context.Context, t traffic.Target, s traffic.Split, d t
 	seen := false
 	look := func(o *unstructured.Unstructured) bool {
 		seen = true
+		r.Client.Remember(r.Resource, o)
 		if st, failed = r.state(t, o, s.Stable, s.Canary); failed == nil {
 			st = s.Judge(st)
 		}
