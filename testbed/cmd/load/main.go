@@ -16,6 +16,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
@@ -26,14 +27,14 @@ import (
 )
 
 func main() {
-	code, err := run(os.Args[1:])
+	code, err := run(os.Args[1:], os.Stdout)
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
 }
 
-func run(args []string) (int, error) {
+func run(args []string, out io.Writer) (int, error) {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	var o load.Options
 	flags.Float64Var(&o.Rate, "rate", 0, "requests a second, sent on time whatever comes back; 0: as fast as answers come")
@@ -83,16 +84,16 @@ func run(args []string) (int, error) {
 		return 1, err
 	}
 	if *maxFailed >= 0 && r.Failed+r.Dropped > *maxFailed {
-		return 2, write(r, *output)
+		return 2, write(out, r, *output)
 	}
-	return 0, write(r, *output)
+	return 0, write(out, r, *output)
 }
 
-func write(r load.Result, format string) error {
+func write(out io.Writer, r load.Result, format string) error {
 	if format == "text" {
-		return r.WriteText(os.Stdout)
+		return r.WriteText(out)
 	}
-	e := json.NewEncoder(os.Stdout)
+	e := json.NewEncoder(out)
 	e.SetIndent("", "  ")
 	return e.Encode(r)
 }
