@@ -2,10 +2,12 @@ package step
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/record"
 	"github.com/stepcanary/stepcanary/internal/spec"
 	"github.com/stepcanary/stepcanary/internal/workload"
 )
@@ -42,17 +44,47 @@ func (s Deploy) Run(ctx context.Context, ev Event) (Deployed, error) {
 	if err := access.Cluster.Apply(ctx, objects, owner); err != nil {
 		return Deployed{}, fmt.Errorf("apply %s: %w", ro.Canary.Name, err)
 	}
-	if !ro.First() {
-		router, err := access.Router(ro.Router)
-		if err != nil {
-			return Deployed{}, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+	if err := s.name(ctx, access, ro, rec); err != nil {
+		if errors.Is(err, fault.Fenced) {
+			err = errors.Join(err, s.takeBack(ctx, access, ro))
 		}
-		if err := router.Shift(ctx, ro.Route, ro.Split(0), rec.Fence(1)); err != nil {
-			return Deployed{}, fmt.Errorf("name %s in route %s: %w", ro.Canary.Name, ro.Route.Route, err)
-		}
+		return Deployed{}, err
 	}
 	tell(ctx, access, ro, "NewVersion", fmt.Sprintf("New version %s (%s) is starting; %s serves", ro.Canary.Name, ro.Canary.Image, serves(ro)))
 	return Deployed{Name: ro.Canary.Name, Replicas: ro.Stable.Replicas, At: s.Clock.Now()}, nil
+}
+
+// name names the new back end in the route, with weight 0. The route's fence, or for a first
+// deployment the lock, tells a run that comes too late.
+func (s Deploy) name(ctx context.Context, access Access, ro Rollout, rec record.Record) error {
+	if ro.First() {
+		_, _, err := holding(ctx, s.Open, &ro)
+		return err
+	}
+	router, err := access.Router(ro.Router)
+	if err != nil {
+		return fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+	}
+	if err := router.Shift(ctx, ro.Route, ro.Split(0), rec.Fence(1)); err != nil {
+		return fmt.Errorf("name %s in route %s: %w", ro.Canary.Name, ro.Route.Route, err)
+	}
+	return nil
+}
+
+// takeBack removes what a run that came too late has applied, unless the version is in use:
+// its rollout may have been promoted meanwhile.
+func (s Deploy) takeBack(ctx context.Context, access Access, ro Rollout) error {
+	rec, err := access.Records.Read(ctx, ro.Service)
+	if err != nil {
+		return fmt.Errorf("read record of %s: %w", ro.Service.Name, err)
+	}
+	if rec.Stable.Name == ro.Canary.Name || rec.Canary.Name == ro.Canary.Name {
+		return nil
+	}
+	if err := access.Cluster.Remove(ctx, ro.Service, ro.Canary); err != nil {
+		return fmt.Errorf("remove %s, applied too late: %w", ro.Canary.Name, err)
+	}
+	return nil
 }
 
 func values(doc spec.Spec, ro Rollout) spec.Values {

@@ -162,9 +162,28 @@ func (w *watcher) answer(d rollout.Decision) Watch {
 	}
 	if out.Action == rollout.Wait {
 		out.Looks++
-		out.WaitSeconds = int(min(d.After, max(shortestWait, d.After/looks)).Seconds()) + 1
+		out.WaitSeconds = int(min(d.After, max(shortestWait, w.stretch(d)/looks)).Seconds()) + 1
 	}
 	return out
+}
+
+// stretch is the whole of the time that d.After is the rest of: a pause, the hold, the
+// patience, or the wait for a person. A part of the whole, and not of the rest, is
+// what keeps the number of looks at most looks. spec.Budget counts on it.
+func (w *watcher) stretch(d rollout.Decision) time.Duration {
+	plan := w.ro.Plan
+	hold := time.Duration(plan.Steps[w.shift.Step].Hold)
+	switch {
+	case !w.out.Paused.IsZero():
+		return time.Duration(plan.PauseLimit)
+	case w.Clock.Now().Sub(w.shift.Since) < hold:
+		return hold
+	case d.Action == rollout.Wait:
+		return time.Duration(plan.PauseLimit)
+	case plan.Evidence:
+		return time.Duration(plan.Patience) + max(0, time.Duration(plan.Cap)-hold)
+	}
+	return time.Duration(plan.Patience)
 }
 
 // decide asks the rules.

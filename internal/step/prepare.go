@@ -109,7 +109,25 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 		return Rollout{}, err
 	}
 	ro.Epoch, ro.Canary = rec.Epoch, rec.Canary
-	return ro, nil
+	return ro, s.sweep(ctx, access, ro)
+}
+
+// sweep removes versions of ours that no rollout knows any more: a function that was stuck may
+// have applied one after its rollout had ended. None of them has traffic.
+func (s Prepare) sweep(ctx context.Context, access Access, ro Rollout) error {
+	versions, err := access.Cluster.Versions(ctx, ro.Service)
+	if err != nil {
+		return fmt.Errorf("list versions of %s: %w", ro.Service.Name, err)
+	}
+	for _, v := range versions {
+		if v.Name == ro.Stable.Name || v.Name == ro.Canary.Name {
+			continue
+		}
+		if err := access.Cluster.Remove(ctx, ro.Service, v); err != nil {
+			return fmt.Errorf("remove %s, which is left over: %w", v.Name, err)
+		}
+	}
+	return nil
 }
 
 // free makes sure that the lock may be taken. A lock whose owner has ended is taken over only
