@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"math"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/rollout"
@@ -17,8 +16,9 @@ const (
 
 // What the state machine uses of it. Events are those of
 // statemachine/rollout.asl.json, times those of the HealthCheck step: it watches
-// a minute at a time, and where more than half an hour is left it waits between
-// two looks, for a four-hundredth of what is left and a minute at least.
+// a minute at a time, and where more than half an hour is left, or a person is
+// asked, it waits between two looks, for a four-hundredth of the whole stretch and
+// a minute at least. test/flow holds real histories against this.
 const (
 	watchSlice    = time.Minute
 	watchedToEnd  = 30 * time.Minute
@@ -65,7 +65,7 @@ func (s Spec) Budget() Budget {
 		b.Events += eventsPerShift + eventsIn(hold) + eventsIn(patience)
 		if step.Approve || s.OnUndecided == rollout.UndecidedAsks {
 			b.Longest += time.Duration(s.PauseLimit)
-			b.Events += eventsIn(time.Duration(s.PauseLimit))
+			b.Events += eventsOfAsking(time.Duration(s.PauseLimit))
 		}
 	}
 	return b
@@ -74,13 +74,13 @@ func (s Spec) Budget() Budget {
 // eventsIn is the number of events of a stretch of one step.
 func eventsIn(d time.Duration) int {
 	n := eventsPerWatch * int(1+min(d, watchedToEnd)/watchSlice)
-	if d <= watchedToEnd {
-		return n
-	}
-	const evenly = looksPerHold * shortestWait // from here on the waits grow with what is left
-	n += eventsPerWait * int(1+(min(d, evenly)-watchedToEnd)/shortestWait)
-	if d > evenly {
-		n += eventsPerWait * int(math.Ceil(looksPerHold*math.Log(float64(d)/float64(evenly))))
+	if d > watchedToEnd {
+		n += eventsPerWait * int(1+(d-watchedToEnd)/max(shortestWait, d/looksPerHold))
 	}
 	return n
+}
+
+// eventsOfAsking is the number of events while a person is waited for.
+func eventsOfAsking(d time.Duration) int {
+	return eventsPerWait * int(1+d/max(shortestWait, d/looksPerHold))
 }

@@ -172,7 +172,7 @@ func (c *checks) budget() {
 		c.problems = append(c.problems, c.whole(field, fmt.Sprintf("a rollout of up to %s", days(b.Longest)), "less than a year, which is how long Step Functions lets an execution last"))
 	}
 	if b.Events >= maxEvents {
-		c.problems = append(c.problems, c.whole(field, fmt.Sprintf("a rollout of up to %d history events", b.Events), fmt.Sprintf("fewer than %d, the limit of Step Functions: fewer steps, or shorter holds", maxEvents)))
+		c.problems = append(c.problems, c.whole(field, fmt.Sprintf("a rollout of up to %d history events", b.Events), fmt.Sprintf("fewer than %d, the limit of Step Functions: fewer steps, or less hold, patience or pause_limit", maxEvents)))
 	}
 	if d := time.Duration(c.spec.Deadlines.Rollout); d > 0 && d < b.Shortest {
 		c.add(fmt.Sprintf("at least %v, which the plan's holds alone take", b.Shortest), "deadlines", "rollout")
