@@ -2,8 +2,6 @@ package cloudwatch_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,7 +13,6 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 	"github.com/google/go-cmp/cmp"
 
@@ -232,138 +229,6 @@ func TestLargeRequestsAreCompressed(t *testing.T) {
 	out, err := b.get(t, query("q", "m", "Sum"))
 	if err != nil || len(out.MetricDataResults[0].Values) != 1 {
 		t.Errorf("after a compressed PutMetricData: %+v, %v; want its value", out, err)
-	}
-}
-
-func TestRefusals(t *testing.T) {
-	b := newBench(t, cloudwatch.Options{})
-	for name, tt := range map[string]struct {
-		change func(*sdk.GetMetricDataInput)
-		code   string
-		want   string
-	}{
-		"a window that is empty":  {func(in *sdk.GetMetricDataInput) { in.EndTime = in.StartTime }, "ValidationError", "StartTime must be less"},
-		"an id that begins wrong": {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].Id = aws.String("Q") }, "ValidationError", `id "Q"`},
-		"an id that comes twice": {func(in *sdk.GetMetricDataInput) {
-			in.MetricDataQueries = append(in.MetricDataQueries, in.MetricDataQueries[0])
-		}, "ValidationError", "not unique"},
-		"metric math":      {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].Expression = aws.String("a/b") }, "ValidationError", "raw series only"},
-		"an odd period":    {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].MetricStat.Period = aws.Int32(45) }, "ValidationError", "period 45"},
-		"an odd statistic": {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].MetricStat.Stat = aws.String("sum") }, "ValidationError", `statistic "sum"`},
-		"a trimmed count by share": {func(in *sdk.GetMetricDataInput) {
-			in.MetricDataQueries[0].MetricStat.Stat = aws.String("TC(10%:90%)")
-		}, "ValidationError", `statistic "TC(10%:90%)"`},
-		"a token of nobody": {func(in *sdk.GetMetricDataInput) { in.NextToken = aws.String("x") }, "InvalidNextToken", "invalid"},
-		"an unknown member": {func(in *sdk.GetMetricDataInput) { in.LabelOptions = &types.LabelOptions{Timezone: aws.String("+0000")} }, "ValidationError", "LabelOptions"},
-		"another's account": {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].AccountId = aws.String("1") }, "ValidationError", "AccountId"},
-		"too many points":   {func(in *sdk.GetMetricDataInput) { in.MaxDatapoints = aws.Int32(200_000) }, "ValidationError", "MaxDatapoints"},
-		"a unit to go by":   {func(in *sdk.GetMetricDataInput) { in.MetricDataQueries[0].MetricStat.Unit = types.StandardUnitCount }, "ValidationError", "unit"},
-		"too many queries": {func(in *sdk.GetMetricDataInput) {
-			for i := range 500 {
-				in.MetricDataQueries = append(in.MetricDataQueries, query(fmt.Sprintf("q%d", i), "m", "Sum"))
-			}
-		}, "ValidationError", "must not have a size greater than 500"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			in := &sdk.GetMetricDataInput{MetricDataQueries: []types.MetricDataQuery{query("q", "m", "Sum")},
-				StartTime: aws.Time(noon), EndTime: aws.Time(noon.Add(time.Minute))}
-			tt.change(in)
-			_, err := b.client.GetMetricData(t.Context(), in)
-			var api smithy.APIError
-			if !errors.As(err, &api) || api.ErrorCode() != tt.code || !strings.Contains(api.ErrorMessage(), tt.want) {
-				t.Errorf("GetMetricData error = %v; want %s with %q", err, tt.code, tt.want)
-			}
-		})
-	}
-}
-
-func TestBadDataAreRefusedWhole(t *testing.T) {
-	b := newBench(t, cloudwatch.Options{})
-	good := types.MetricDatum{MetricName: aws.String("m"), Value: aws.Float64(1)}
-	for name, bad := range map[string]types.MetricDatum{
-		"no value":         {MetricName: aws.String("m")},
-		"two ways at once": {MetricName: aws.String("m"), Value: aws.Float64(1), Values: []float64{1}},
-		"too old":          {MetricName: aws.String("m"), Value: aws.Float64(1), Timestamp: aws.Time(noon.AddDate(0, -1, 0))},
-		"in the future":    {MetricName: aws.String("m"), Value: aws.Float64(1), Timestamp: aws.Time(noon.Add(3 * time.Hour))},
-		"counts missing":   {MetricName: aws.String("m"), Values: []float64{1, 2}, Counts: []float64{1}},
-		"odd resolution":   {MetricName: aws.String("m"), Value: aws.Float64(1), StorageResolution: aws.Int32(10)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := b.client.PutMetricData(t.Context(), &sdk.PutMetricDataInput{Namespace: aws.String("EnvoyPrometheus/ResponseCode"), MetricData: []types.MetricDatum{good, bad}})
-			var api smithy.APIError
-			if !errors.As(err, &api) || !strings.Contains(api.ErrorMessage(), "MetricData.member.2") {
-				t.Errorf("PutMetricData error = %v; want one about the second datum", err)
-			}
-		})
-	}
-	out, err := b.get(t, query("q", "m", "Sum"))
-	if err != nil || len(out.MetricDataResults[0].Values) != 0 {
-		t.Errorf("after refused requests: %+v, %v; want nothing kept", out, err)
-	}
-}
-
-func TestFaults(t *testing.T) {
-	for kind, check := range map[string]func(*sdk.GetMetricDataOutput, error) bool{
-		cloudwatch.Throttle:   func(_ *sdk.GetMetricDataOutput, err error) bool { return code(err) == "Throttling" },
-		cloudwatch.Internal:   func(_ *sdk.GetMetricDataOutput, err error) bool { return code(err) == "InternalServiceError" },
-		cloudwatch.Denied:     func(_ *sdk.GetMetricDataOutput, err error) bool { return code(err) == "AccessDenied" },
-		cloudwatch.Unavail:    func(_ *sdk.GetMetricDataOutput, err error) bool { return err != nil },
-		cloudwatch.Garbage:    func(_ *sdk.GetMetricDataOutput, err error) bool { return err != nil },
-		cloudwatch.Silent:     func(out *sdk.GetMetricDataOutput, err error) bool { return err == nil && is(out, "Complete", 0) },
-		cloudwatch.SeriesFail: func(out *sdk.GetMetricDataOutput, err error) bool { return err == nil && is(out, "InternalError", 0) },
-		cloudwatch.Partial:    func(out *sdk.GetMetricDataOutput, err error) bool { return err == nil && is(out, "PartialData", 1) },
-	} {
-		t.Run(kind, func(t *testing.T) {
-			b := newBench(t, cloudwatch.Options{})
-			b.put(t, "m", 0, 1)
-			b.put(t, "m", time.Minute, 1)
-			if err := b.Inject(cloudwatch.Fault{Operation: "GetMetricData", Kind: kind, Times: 1}); err != nil {
-				t.Fatal(err)
-			}
-			if out, err := b.get(t, query("q", "m", "Sum")); !check(out, err) {
-				t.Errorf("first call: %+v, %v; want the fault", out, err)
-			}
-			if out, err := b.get(t, query("q", "m", "Sum")); err != nil || !is(out, "Complete", 2) {
-				t.Errorf("second call: %+v, %v; want the fault spent", out, err)
-			}
-		})
-	}
-}
-
-func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
-}
-
-func is(out *sdk.GetMetricDataOutput, status string, n int) bool {
-	r := out.MetricDataResults[0]
-	return string(r.StatusCode) == status && len(r.Values) == n
-}
-
-func TestFaultsOverHTTP(t *testing.T) {
-	b := newBench(t, cloudwatch.Options{})
-	for body, want := range map[string]int{
-		`{"kind":"slow","for":"1ms"}`:                     200,
-		`{"kind":"slow"}`:                                 400,
-		`{"kind":"slow","for":"2"}`:                       400,
-		`{"kind":"sloow"}`:                                400,
-		`{"kind":"throttle","times":-1}`:                  400,
-		`{"kind":"silent","operation":"PutMetricData"}`:   400,
-		`{"kind":"throttle","oops":1}`:                    400,
-		`{"kind":"throttle","operation":"GetMetricData"}`: 200,
-	} {
-		w := httptest.NewRecorder()
-		b.ServeHTTP(w, httptest.NewRequest("POST", "/testbed/fault", strings.NewReader(body)))
-		if w.Code != want {
-			t.Errorf("POST /testbed/fault %s = %d %s; want %d", body, w.Code, w.Body, want)
-		}
-	}
-	b.Heal()
-	if _, err := b.get(t, query("q", "m", "Sum")); err != nil {
-		t.Errorf("after Heal: %v", err)
 	}
 }
 
