@@ -50,6 +50,9 @@ func (s Prepare) Run(ctx context.Context, ev Event) (Rollout, error) {
 
 // decide takes from deploy.json what does not depend on the cluster.
 func decide(doc spec.Spec) (Rollout, spec.Template, error) {
+	if err := doc.Complete("deploy.json"); err != nil {
+		return Rollout{}, spec.Template{}, err
+	}
 	plan, err := doc.Plan()
 	if err != nil {
 		return Rollout{}, spec.Template{}, err
