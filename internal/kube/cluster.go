@@ -75,6 +75,8 @@ func (d deployment) version(s workload.Service, backend string) workload.Version
 	number, err := strconv.Atoi(l[workload.LabelVersion])
 	if l[workload.LabelManagedBy] == workload.Manager && l[workload.LabelService] == s.Name && err == nil && number > 0 {
 		v.Ours, v.Number, v.Rollout = true, number, d.Metadata.Annotations[workload.AnnotationRollout]
+	} else {
+		v.Number = max(workload.NumberOf(s.Name, v.Deployment), workload.NumberOf(s.Name, v.Name))
 	}
 	return v
 }

@@ -28,8 +28,10 @@ type Split struct {
 
 // A State is what a route says now.
 type State struct {
-	// Weights is the share in percent that each back end has among the ones that we
-	// may move, as desired by the object. A back end that is not named is absent.
+	// Weights is the share in percent that each back end has, as desired by the object:
+	// of the whole of its rule where the route was read, and of what the two have
+	// together where a split was awaited. Where rules differ, it is the largest. A back
+	// end that is not named is absent.
 	Weights map[string]rollout.Weight
 	// InForce tells that the controller has taken up exactly this desire: the
 	// status speaks of the object's present generation and accepts it.

@@ -78,6 +78,16 @@ func VersionName(service string, number int) string {
 	return service + "-" + strconv.Itoa(number)
 }
 
+// NumberOf is the number in a name of the form <service>-<number>; 0 in any other.
+func NumberOf(service, name string) int {
+	digits, ok := strings.CutPrefix(name, service+"-")
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || n <= 0 || VersionName(service, n) != name {
+		return 0
+	}
+	return n
+}
+
 // Versioned tells whether an object belongs to one version alone, by its name:
 // the version's name, or the version's name with something before or after a dash
 // or a dot. Everything else is shared by all versions and outlives each.

@@ -21,7 +21,9 @@ type Service struct {
 type Version struct {
 	// Name is the back end's name, as the route names it.
 	Name string `json:"name"`
-	// Number is the version number of ours; 0 where the version is adopted.
+	// Number is the version number of ours. Of an adopted version it is the one that its
+	// name ends with, if that is <service>-<number>, so that no rollout of ours gives
+	// the same name out again; else 0.
 	Number int `json:"number,omitempty"`
 	// Deployment is the workload's name.
 	Deployment string `json:"deployment"`

@@ -132,6 +132,9 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 			if at == path(s.Namespace, d.version.Deployment) && d.version.Name == backend {
 				v = d.version
 				v.Replicas, _ = d.replicas(c.core.Clock.Now())
+				if !v.Ours {
+					v.Number = max(workload.NumberOf(s.Name, v.Deployment), workload.NumberOf(s.Name, v.Name))
+				}
 				return nil
 			}
 		}

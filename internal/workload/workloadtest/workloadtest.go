@@ -212,6 +212,12 @@ func adopt(t *testing.T, s Subject) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Adopt(shopfront) (-want +got):\n%s", diff)
 	}
+	numbered := workload.Version{Name: s.name(7), Deployment: s.name(7), Image: "podlet:7", Replicas: 1}
+	s.Place(t, numbered)
+	numbered.Number = 7
+	if got, err := s.Cluster.Adopt(t.Context(), s.Service, numbered.Name); err != nil || got != numbered {
+		t.Errorf("Adopt(%s) = %+v, %v; want %+v: its number is taken", numbered.Name, got, err, numbered)
+	}
 	if _, err := s.Cluster.Adopt(t.Context(), s.Service, "nothing"); !errors.Is(err, fault.NotFound) {
 		t.Errorf("Adopt(nothing) = %v; want %v", err, fault.NotFound)
 	}
