@@ -130,7 +130,7 @@ func TestHistoryOfMap(t *testing.T) {
 		t.Errorf("history (-want +got):\n%s", diff)
 	}
 
-	p = newPlayer(t, items(`"Retry":[{"ErrorEquals":["E"],"MaxAttempts":1}],`, `"Type":"Fail","Error":"E"`), `[1]`).play()
+	p = newPlayer(t, items(`"MaxConcurrency":1,"Retry":[{"ErrorEquals":["E"],"MaxAttempts":1}],`, `"Type":"Fail","Error":"E"`), `[1]`).play()
 	want = []string{
 		"1<0 ExecutionStarted", "2<0 MapStateEntered", "3<2 MapStateStarted", "4<3 MapIterationStarted", "5<4 FailStateEntered", "6<5 MapIterationFailed",
 		"7<5 MapStateStarted", "8<7 MapIterationStarted", "9<8 FailStateEntered", "10<9 MapIterationFailed",
