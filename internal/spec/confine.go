@@ -92,8 +92,8 @@ func (c *confinement) object() bool {
 		c.add(kind, "kind", found, c.wantKind())
 		return false
 	}
-	if v := text(n, "apiVersion"); !rule.takes(v) {
-		c.add(sub(n, "apiVersion"), "apiVersion", strconv.Quote(brief(v)), strings.Join(rule.versions, " or ")+" for a "+c.current.kind)
+	if v := text(n, "apiVersion"); v != rule.version {
+		c.add(sub(n, "apiVersion"), "apiVersion", strconv.Quote(brief(v)), rule.version+" for a "+c.current.kind)
 		return false
 	}
 	c.current.rule = rule

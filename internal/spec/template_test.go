@@ -99,11 +99,11 @@ func TestPlaceholders(t *testing.T) {
 
 // A version that stands alone is a number where the API wants one.
 func TestPlaceholderAsNumber(t *testing.T) {
-	o := objects(t, with("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: cart\n  labels: {version: ${CANARY_VERSION}}\nspec:\n  ingress: [{ports: [{port: ${CANARY_VERSION}}]}]\n"))["NetworkPolicy cart"]
+	o := objects(t, with("apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata:\n  name: cart\n  labels: {version: ${CANARY_VERSION}}\nspec: {maxUnavailable: ${CANARY_VERSION}}\n"))["PodDisruptionBudget cart"]
 	want := workload.Object{
-		"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+		"apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
 		"metadata": map[string]any{"name": "cart", "namespace": "shop", "labels": map[string]any{"version": "12"}},
-		"spec":     map[string]any{"ingress": []any{map[string]any{"ports": []any{map[string]any{"port": int64(12)}}}}},
+		"spec":     map[string]any{"maxUnavailable": int64(12)},
 	}
 	if diff := cmp.Diff(want, o); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
