@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,4 +98,79 @@ func heapInUse() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// BenchmarkExecutionsInAFile brings executions to their first hold by the real
+// clock with a file as store, and then opens another engine on that file. It
+// says how much memory an execution holds beside the file, and how long the
+// restart takes.
+func BenchmarkExecutionsInAFile(b *testing.B) {
+	input := fmt.Sprintf(`{"service":"checkout","spec":%q}`, strings.Repeat("0123456789abcdef", 128))
+	for _, n := range []int{100, 1000, 10000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				path := filepath.Join(b.TempDir(), "state")
+				heap := heapInUse()
+				e := openFile(b, path)
+				m, err := e.CreateMachine(local.MachineInput{Name: "m", Definition: rolling})
+				if err != nil {
+					b.Fatal(err)
+				}
+				began := time.Now()
+				var starts sync.WaitGroup
+				for part := range 64 {
+					starts.Go(func() {
+						for i := part; i < n; i += 64 {
+							if _, _, err := e.Start(local.StartInput{MachineARN: m.ARN, Name: fmt.Sprint(i), Input: input}); err != nil {
+								b.Error(err)
+							}
+						}
+					})
+				}
+				starts.Wait()
+				for i := range n {
+					awaitHold(b, e, fmt.Sprintf("arn:aws:states:us-east-1:000000000000:execution:m:%d", i))
+				}
+				b.ReportMetric(float64(time.Since(began).Microseconds())/1000/float64(n), "ms/execution")
+				b.ReportMetric(float64(heapInUse()-heap)/float64(n)/1024, "KiB/execution")
+				if err := e.Close(); err != nil {
+					b.Fatal(err)
+				}
+				began = time.Now()
+				e = openFile(b, path)
+				b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms-to-restart")
+				if err := e.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func openFile(b *testing.B, path string) *local.Engine {
+	b.Helper()
+	store, err := local.OpenBolt(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, err := local.New(local.Options{Store: store, Handlers: rollingHandlers()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return e
+}
+
+// awaitHold returns when an execution has come to its Wait state.
+func awaitHold(b *testing.B, e *local.Engine, arn string) {
+	b.Helper()
+	for {
+		last, err := e.History(arn, 0, 1, true, false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if last[0].Type == "WaitStateEntered" {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -20,6 +21,10 @@ type Bolt struct {
 	db      *bbolt.DB
 	commits chan boltCommit
 	done    chan struct{}
+
+	// Texts are the definitions that were read, by hash: all executions of a
+	// state machine share one.
+	texts sync.Map
 }
 
 // Buckets of the file. Executions have a number, so that they are read in the
@@ -198,18 +203,22 @@ func (b *Bolt) Record(arn string) (Record, error) {
 			return ErrNotFound
 		}
 		var err error
-		r, err = readRecord(tx, tx.Bucket(executionsBucket).Get(number))
+		r, err = b.readRecord(tx, tx.Bucket(executionsBucket).Get(number))
 		return err
 	})
 	return r, err
 }
 
-func readRecord(tx *bbolt.Tx, data []byte) (Record, error) {
+func (b *Bolt) readRecord(tx *bbolt.Tx, data []byte) (Record, error) {
 	var stored boltRecord
 	if err := json.Unmarshal(data, &stored); err != nil {
 		return Record{}, err
 	}
-	stored.Definition = string(tx.Bucket(definitionsBucket).Get(stored.DefinitionHash))
+	text, known := b.texts.Load(string(stored.DefinitionHash))
+	if !known {
+		text, _ = b.texts.LoadOrStore(string(stored.DefinitionHash), string(tx.Bucket(definitionsBucket).Get(stored.DefinitionHash)))
+	}
+	stored.Definition = text.(string)
 	return stored.Record, nil
 }
 
@@ -218,7 +227,7 @@ func (b *Bolt) Records(f func(Record) bool) error {
 	return b.db.View(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(executionsBucket).Cursor()
 		for k, v := c.First(); k != nil; k, v = c.Next() {
-			r, err := readRecord(tx, v)
+			r, err := b.readRecord(tx, v)
 			if err != nil {
 				return fmt.Errorf("execution number %d: %w", binary.BigEndian.Uint64(k), err)
 			}

@@ -130,6 +130,31 @@ func TestStoreKeepsRecordsInTheOrderOfTheirStart(t *testing.T) {
 	}
 }
 
+func TestExecutionsReadFromAFileShareTheirDefinition(t *testing.T) {
+	s := stores(t)["bolt"]
+	defer s.Close()
+	const n, size = 100, 1 << 20
+	definition := strings.Repeat("x", size)
+	for i := range n {
+		r := record(fmt.Sprint(i), asl.Running)
+		r.Definition = definition
+		if err := s.Commit(r, nil); err != nil {
+			t.Fatalf("Commit() = %v", err)
+		}
+	}
+	var kept []local.Record
+	before := heapInUse()
+	if err := s.Records(func(r local.Record) bool {
+		kept = append(kept, r)
+		return true
+	}); err != nil {
+		t.Fatalf("Records() = %v", err)
+	}
+	if held := heapInUse() - before; len(kept) != n || held > 10*size {
+		t.Errorf("%d records hold %d bytes; want %d, which share one text of %d", len(kept), held, n, size)
+	}
+}
+
 func TestStoreKeepsMachines(t *testing.T) {
 	for kind, s := range stores(t) {
 		t.Run(kind, func(t *testing.T) {
