@@ -67,8 +67,9 @@ func LocalWith(o local.Options, p Ports, around func(name string, h local.Handle
 		}
 	}
 	if o.OnEnd == nil {
+		rollback := around(statemachine.Function("Rollback"), local.Handler(functions["Rollback"]))
 		o.OnEnd = func(ctx context.Context, change local.ExecutionStatusChange) error {
-			return goBack(ctx, functions["Rollback"], change)
+			return goBack(ctx, rollback, change)
 		}
 	}
 	e, err := local.New(o)
@@ -84,7 +85,7 @@ func LocalWith(o local.Options, p Ports, around func(name string, h local.Handle
 }
 
 // goBack is the rule on FAILED, TIMED_OUT and ABORTED.
-func goBack(ctx context.Context, rollback task.Func, change local.ExecutionStatusChange) error {
+func goBack(ctx context.Context, rollback local.Handler, change local.ExecutionStatusChange) error {
 	event, err := json.Marshal(map[string]any{
 		"source": "aws.states", "detail-type": "Step Functions Execution Status Change", "detail": change,
 	})

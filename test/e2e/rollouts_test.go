@@ -1,0 +1,125 @@
+package e2e_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/asl"
+)
+
+func (b *bed) template() []byte {
+	b.Helper()
+	text, err := os.ReadFile("../../specfiles/podlet/kubernetes_template.yml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return text
+}
+
+func encode(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+func TestAGoodVersionIsPromotedAndNoRequestFails(t *testing.T) {
+	b := newBed(t)
+	host, fields := b.serve("good")
+	u := b.visit(host)
+	d := b.end(b.begin("good", "podlet:v2", fields))
+	time.Sleep(time.Second) // of real users
+	failed, all, _ := u.leave()
+	if d.Status != asl.Succeeded || failed > 0 || u.count["v2 200"] == 0 {
+		t.Errorf("%s (%s), %d of %d requests failed: %v", d.Status, cause(d), failed, all, u.count)
+	}
+}
+
+func TestABadVersionIsRolledBack(t *testing.T) {
+	for name, tt := range map[string]struct {
+		image, says string
+		most        int // failed requests of those 100 a second
+	}{
+		"errors":       {"podlet:v2_errors-20", "failed", 40},
+		"only errors":  {"podlet:v2_errors-100", "failed", 99},
+		"crash loop":   {"podlet:v2_crash-120", "no ready pod", 204},
+		"never ready":  {"podlet:v2_notready", "0 of 2 pods ready", 0},
+		"unknown name": {"nosuch:v2", "ImagePull", 0},
+		"wrong port":   {"podlet:v2_wrongport", "pods ready", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			service := strings.ReplaceAll(name, " ", "-")
+			host, fields := b.serve(service)
+			fields["deadlines"] = map[string]any{"ready": "10s"}
+			u := b.visit(host)
+			d := b.end(b.begin(service, tt.image, fields))
+			time.Sleep(time.Second) // of real users
+			failed, all, lasted := u.leave()
+			if d.Status != asl.Failed || d.Error == nil || *d.Error != "Canary.RolledBack" || !strings.Contains(cause(d), tt.says) {
+				t.Errorf("%s, %q; want it rolled back for %q", d.Status, cause(d), tt.says)
+			}
+			if failed > tt.most {
+				t.Errorf("%d of %d requests failed in %v; at most %d are expected: %v", failed, all, lasted, tt.most, u.count)
+			}
+			t.Logf("%s: %d of %d requests failed, from first to last %v", cause(d), failed, all, lasted.Round(10*time.Millisecond))
+		})
+	}
+}
+
+func TestAnAbortReachesUsersWithinFiveSeconds(t *testing.T) {
+	for _, wait := range []string{"1m", "2h"} { // watched, and waiting on the token alone
+		t.Run(wait, func(t *testing.T) {
+			b := newBed(t)
+			service := "abort-" + wait
+			host, fields := b.serve(service)
+			fields["wait_time"] = wait
+			fields["deadlines"] = map[string]any{"rollout": "48h"}
+			u := b.visit(host)
+			arn := b.begin(service, "podlet:v2", fields)
+			token := b.hold(arn)
+			time.Sleep(3 * time.Second) // in the middle of the hold
+			asked := time.Now()
+			name, why := "Canary.Aborted", "by a test"
+			if err := b.engine.SendTaskFailure(token(), asl.Failure{Error: &name, Cause: &why}); err != nil {
+				t.Fatal(err)
+			}
+			d := b.end(arn)
+			u.leave()
+			took := u.lastOf["v2"].Sub(asked)
+			if took > 5*time.Second || !strings.Contains(cause(d), "aborted: by a test") {
+				t.Errorf("the last answer of the canary came %v after the abort (%s)", took, cause(d))
+			}
+			t.Logf("the last answer of the canary came %v after the abort", took.Round(time.Millisecond))
+		})
+	}
+}
+
+// hold waits until the execution holds at a weight, and gives what finds its token.
+func (b *bed) hold(arn string) func() string {
+	b.Helper()
+	find := func() (state, token string) {
+		events, err := b.engine.History(arn, 0, 1000, false, true)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, e := range events {
+			switch {
+			case strings.HasSuffix(e.Type, "StateEntered"):
+				state, token = e.Details.Name, ""
+			case e.Type == "TaskScheduled":
+				var p struct{ Payload struct{ Token string } }
+				_ = json.Unmarshal([]byte(e.Details.Parameters), &p)
+				token = p.Payload.Token
+			}
+		}
+		return state, token
+	}
+	for range 300 {
+		if state, token := find(); token != "" && (state == "HealthCheck" || state == "Hold") {
+			return func() string { _, token := find(); return token }
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	b.Fatal("the rollout does not hold")
+	return nil
+}
