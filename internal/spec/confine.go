@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stepcanary/stepcanary/internal/workload"
 )
 
 // confinement keeps a template to one version of one service in one namespace.
@@ -124,12 +126,13 @@ func (c *confinement) metadata(rule kindRule) {
 	version := c.template.service + "-" + strconv.Itoa(probe)
 	name := c.current.name
 	isShared := name == c.template.service
-	isVersioned := name == version || strings.HasPrefix(name, c.template.service+"-") &&
-		slices.Contains(strings.Split(name, "-"), strconv.Itoa(probe))
+	// What carries this name gets the version's label, and goes when the version goes.
+	owner := workload.Ownership{Service: workload.Service{Namespace: c.template.namespace, Name: c.template.service}, Version: probe}
+	isVersioned := strings.HasPrefix(name, version) && owner.Versioned(name)
 	if !(rule.shared && isShared || rule.versioned && isVersioned) {
 		var want []string
 		if rule.versioned {
-			want = append(want, version)
+			want = append(want, version, version+"-SOMETHING")
 		}
 		if rule.shared {
 			want = append(want, c.template.service)

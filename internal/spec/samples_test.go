@@ -54,7 +54,7 @@ func TestSamples(t *testing.T) {
 		"redis-server":   {[]int{25, 50, 75, 100}, "app-mesh", mesh("redis-server"), []string{"TCP", "metrics.query", "replace"}},
 		"podlet":         {[]int{10, 30, 60, 100}, "gateway-api", []string{"Service podlet-3", "Deployment podlet-3", "HTTPRoute podlet"}, nil},
 		"checkout": {[]int{5, 20, 50, 100}, "gateway-api", []string{
-			"ServiceAccount checkout", "ConfigMap checkout-settings-3", "PodDisruptionBudget checkout", "Service checkout-3",
+			"ServiceAccount checkout", "ConfigMap checkout-3-settings", "PodDisruptionBudget checkout", "Service checkout-3",
 			"Deployment checkout-3", "HorizontalPodAutoscaler checkout-3", "HTTPRoute checkout",
 		}, nil},
 	} {
