@@ -21,14 +21,14 @@ import (
 	"github.com/stepcanary/stepcanary/testbed/layout"
 )
 
-// leftovers are the processes, listeners, directories and mounts of the bed
-// with this id, directory and block of addresses. A process that has ended and was not waited for by
+// leftovers are the processes, listeners, directories and mounts of a bed. A
+// process that has ended and was not waited for by
 // its new parent does not count: it holds nothing.
-func leftovers(id, dir string, block int) []string {
+func leftovers(l *layout.Layout) []string {
 	var found []string
 	environments, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, path := range environments {
-		if environ, err := os.ReadFile(path); err == nil && bytes.Contains(environ, []byte(layout.EnvID+"="+id+"\x00")) {
+		if environ, err := os.ReadFile(path); err == nil && bytes.Contains(environ, []byte(layout.EnvID+"="+l.ID+"\x00")) {
 			command, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
 			found = append(found, fmt.Sprintf("process %s %q", filepath.Base(filepath.Dir(path)), command))
 		}
@@ -40,16 +40,16 @@ func leftovers(id, dir string, block int) []string {
 		// Local address as little-endian hexadecimal, state 0A for LISTEN, and
 		// the inode. Only this process's own listeners count: the others' end
 		// with their processes, and a new bed may have the block already.
-		if len(f) > 9 && own[f[9]] && f[3] == "0A" && strings.HasSuffix(strings.Split(f[1], ":")[0], fmt.Sprintf("%02X7F", block)) {
+		if len(f) > 9 && own[f[9]] && f[3] == "0A" && strings.HasSuffix(strings.Split(f[1], ":")[0], fmt.Sprintf("%02X%02X", l.Block, l.Net)) {
 			found = append(found, "listener "+f[1])
 		}
 	}
-	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		found = append(found, "directory "+dir)
+	if _, err := os.Stat(l.Dir); !os.IsNotExist(err) {
+		found = append(found, "directory "+l.Dir)
 	}
 	mounts, _ := os.ReadFile("/proc/self/mounts")
-	if strings.Contains(string(mounts), dir) {
-		found = append(found, "mount below "+dir)
+	if strings.Contains(string(mounts), l.Dir) {
+		found = append(found, "mount below "+l.Dir)
 	}
 	return found
 }
@@ -66,10 +66,10 @@ func ownSockets() map[string]bool {
 	return own
 }
 
-func nothingLeft(t *testing.T, id, dir string, block int) {
+func nothingLeft(t *testing.T, l *layout.Layout) {
 	t.Helper()
 	eventually(t, 10*time.Second, func() error {
-		if left := leftovers(id, dir, block); len(left) > 0 {
+		if left := leftovers(l); len(left) > 0 {
 			return fmt.Errorf("left behind: %s", strings.Join(left, "; "))
 		}
 		return nil
@@ -90,13 +90,13 @@ func TestTenBedsInARowLeaveNothing(t *testing.T) {
 	files := openFiles(t)
 	for i := range 10 {
 		b := aBed(t)
-		if len(leftovers(b.ID, b.Dir, b.Block)) < 5 {
+		if len(leftovers(b.Layout)) < 5 {
 			t.Fatal("a running bed has fewer than five processes, listeners and directories: this test looks in the wrong place")
 		}
 		if err := b.Stop(); err != nil {
 			t.Fatalf("stop bed %d: %v", i, err)
 		}
-		nothingLeft(t, b.ID, b.Dir, b.Block)
+		nothingLeft(t, b.Layout)
 	}
 	eventually(t, 10*time.Second, func() error {
 		if now := openFiles(t); now > files+5 {
@@ -140,15 +140,16 @@ func TestThreeBedsAtOnce(t *testing.T) {
 		if err := b.Stop(); err != nil {
 			t.Error(err)
 		}
-		nothingLeft(t, b.ID, b.Dir, b.Block)
+		nothingLeft(t, b.Layout)
 	}
 }
 
 // startCommand starts testbed run with a shell command, and gives the bed's
 // layout, which the command prints, once it runs.
-func startCommand(t *testing.T, script string) (*exec.Cmd, *layout.Layout, io.Reader) {
+func startCommand(t *testing.T, script string, flags ...string) (*exec.Cmd, *layout.Layout, io.Reader) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(programs, "testbed"), "run", "--", "sh", "-c", "echo $TESTBED_DIR; "+script)
+	args := append(append([]string{"run"}, flags...), "--", "sh", "-c", "echo $TESTBED_DIR; "+script)
+	cmd := exec.Command(filepath.Join(programs, "testbed"), args...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -189,14 +190,14 @@ kubectl wait --for=condition=Ready pod/forks --timeout=30s >/dev/null; setsid sl
 	if err != nil || line != "up\n" {
 		t.Fatalf("command printed %q, %v; want up", line, err)
 	}
-	if left := strings.Join(leftovers(l.ID, l.Dir, l.Block), "\n"); !strings.Contains(left, "1000") || !strings.Contains(left, "1002") {
+	if left := strings.Join(leftovers(l), "\n"); !strings.Contains(left, "1000") || !strings.Contains(left, "1002") {
 		t.Fatalf("running: %s; want the pod's child and the command's too", left)
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	nothingLeft(t, l.ID, l.Dir, l.Block)
+	nothingLeft(t, l)
 }
 
 func TestRunGivesTheCommandsExitCodeAndCleansUp(t *testing.T) {
@@ -206,7 +207,7 @@ func TestRunGivesTheCommandsExitCodeAndCleansUp(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 7 {
 		t.Errorf("testbed run ended with %v, want exit code 7", err)
 	}
-	nothingLeft(t, l.ID, l.Dir, l.Block)
+	nothingLeft(t, l)
 }
 
 func TestTerminatedBedCleansUp(t *testing.T) {
@@ -217,7 +218,7 @@ func TestTerminatedBedCleansUp(t *testing.T) {
 	if err := cmd.Wait(); err == nil {
 		t.Error("testbed run ended with exit code 0, want that of a command ended by a signal")
 	}
-	nothingLeft(t, l.ID, l.Dir, l.Block)
+	nothingLeft(t, l)
 }
 
 func TestFailedStartNamesThePartAndItsLog(t *testing.T) {

@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
+	if host := os.Getenv(insideVariable); host != "" {
+		return 0, inside(host)
+	}
 	programs = os.Getenv("TESTBED_PROGRAMS")
 	if programs == "" {
 		if programs, err = filepath.Abs("../../bin"); err != nil {
@@ -96,7 +99,7 @@ func namespace(t *testing.T) string {
 }
 
 // apply applies a manifest; NS in it stands for nothing, the caller fills it in.
-func apply(t *testing.T, text string) {
+func apply(t testing.TB, text string) {
 	t.Helper()
 	api, err := manifest.New(config)
 	if err != nil {
@@ -109,7 +112,7 @@ func apply(t *testing.T, text string) {
 
 // eventually repeats f until it returns nil, and fails the test with its last
 // error when that takes longer than limit.
-func eventually(t *testing.T, limit time.Duration, f func() error) {
+func eventually(t testing.TB, limit time.Duration, f func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
 	for {
