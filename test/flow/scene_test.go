@@ -146,6 +146,9 @@ func backends(o workload.Object) map[string]rollout.Weight {
 // fields are what a test says beyond the usual deploy.json.
 type fields map[string]any
 
+// weights are the shares on a route.
+type weights = map[string]rollout.Weight
+
 // input is a deploy.json: steps of 25 % a minute, unless said otherwise.
 func input(extra fields) string {
 	doc := fields{

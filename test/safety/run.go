@@ -259,6 +259,7 @@ func (r *run) before(op string) error {
 		case KillBefore:
 			panic(killed{})
 		case Stuck:
+			r.mark("a write came half an hour late")
 			_ = r.clock.Sleep(context.Background(), 30*time.Minute)
 		case Lost, KillAfter:
 			r.markNext(op, k)
