@@ -3,7 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,8 +47,7 @@ func run(m *testing.M) (code int, err error) {
 			return 1, err
 		}
 	}
-	klog.SetOutput(io.Discard) // a killed API server is no news here
-	klog.LogToStderr(false)
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // a killed API server is no news here
 	// Nothing of the environment outside may reach a pod.
 	if err := os.Setenv("TESTBED_E2E_OUTSIDE", "must not be seen"); err != nil {
 		return 1, err

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 )
 
 // images finds the executables that stand for container images.
@@ -22,8 +21,8 @@ type images struct {
 }
 
 type digest struct {
-	changed time.Time
-	sum     string
+	of  os.FileInfo
+	sum string
 }
 
 func newImages(dir string) *images { return &images{dir: dir, digests: map[string]digest{}} }
@@ -44,7 +43,7 @@ func (i *images) pull(reference string) (image, error) {
 	if err != nil || !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
 		return image{}, fmt.Errorf("image %q: no executable %q in the bed's image directory", reference, name)
 	}
-	sum, err := i.digest(file, info.ModTime())
+	sum, err := i.digest(file, info)
 	if err != nil {
 		return image{}, fmt.Errorf("image %q: %w", reference, err)
 	}
@@ -65,10 +64,10 @@ func splitReference(reference string) (name, version string) {
 }
 
 // digest is the SHA-256 of an executable, computed once for each version of it.
-func (i *images) digest(file string, changed time.Time) (string, error) {
+func (i *images) digest(file string, info os.FileInfo) (string, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if d, ok := i.digests[file]; ok && d.changed.Equal(changed) {
+	if d, ok := i.digests[file]; ok && os.SameFile(d.of, info) && d.of.ModTime().Equal(info.ModTime()) {
 		return d.sum, nil
 	}
 	f, err := os.Open(file)
@@ -81,6 +80,6 @@ func (i *images) digest(file string, changed time.Time) (string, error) {
 		return "", err
 	}
 	sum := hex.EncodeToString(h.Sum(nil))
-	i.digests[file] = digest{changed: changed, sum: sum}
+	i.digests[file] = digest{of: info, sum: sum}
 	return sum, nil
 }

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -118,8 +118,7 @@ func start(ctx context.Context, name string, args []string) (*bed.Bed, []string,
 	}
 	options.Progress = newProgress(os.Stderr)
 	// What client libraries say of a connection that broke goes to a log.
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard)
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	b, err := bed.Start(ctx, *options)
 	if err != nil {
 		return nil, nil, err
@@ -128,7 +127,7 @@ func start(ctx context.Context, name string, args []string) (*bed.Bed, []string,
 	if err != nil {
 		return nil, nil, errors.Join(err, b.Stop())
 	}
-	klog.SetOutput(log)
+	klog.SetSlogLogger(slog.New(slog.NewTextHandler(log, nil)))
 	return b, flags.Args(), nil
 }
 
