@@ -35,7 +35,7 @@ func TestParallel(t *testing.T) {
 		"its error can be caught":                {branches(`,"Catch":[{"ErrorEquals":["E"],"ResultPath":"$.e","Next":"B"}],"End":true`, arn("f"), arn("g")) + `,"B":{"Type":"Succeed"}`, `{}`, []reply{failing("E")}, `SUCCEEDED {"e":{"Cause":"because","Error":"E"}}`, 1},
 		"and retried, with all branches":         {branches(`,"Retry":[{"ErrorEquals":["E"]}],"End":true`, arn("f"), passEnd), `1`, []reply{failing("E"), {out: `2`}}, `SUCCEEDED [2,1]`, 0},
 		"a state in a branch catches for itself": {branches(`,"End":true`, arnF+`,"Catch":[{"ErrorEquals":["E"],"Next":"T"}],"End":true},"T":{"Type":"Pass","Result":"caught","End":true`, passEnd), `1`, []reply{failing("E")}, `SUCCEEDED ["caught",1]`, 0},
-		"States.Runtime goes through":            {branches(`,"Catch":[{"ErrorEquals":["States.ALL"],"Next":"B"}],"End":true`, `"Type":"Pass","InputPath":"$.no","End":true`) + `,"B":{"Type":"Succeed"}`, `{}`, nil, `FAILED States.Runtime: An error occurred while executing the state 'S0' (entered at the event id #4). The JSONPath '$.no' specified for the field 'InputPath' could not be found in the input '{}'`, 0},
+		"States.Runtime goes through":            {branches(`,"Catch":[{"ErrorEquals":["States.ALL"],"Next":"B"}],"End":true`, `"Type":"Pass","InputPath":"$.no","End":true`) + `,"B":{"Type":"Succeed"}`, `{}`, nil, `FAILED States.Runtime: An error occurred while executing the state 'S0' (entered at the event id #4). Invalid path '$.no' : No results for path: $['no']`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlayer(t, tt.states, tt.input).play(append(tt.replies, silent)...)

@@ -14,7 +14,6 @@ const (
 	heartbeatTimeout  = "States.HeartbeatTimeout"
 	runtimeError      = "States.Runtime"
 	dataLimitExceeded = "States.DataLimitExceeded"
-	noChoiceMatched   = "States.NoChoiceMatched"
 	resultPathFailure = "States.ResultPathMatchFailure"
 )
 

@@ -123,7 +123,7 @@ func TestCatchersMatchInOrder(t *testing.T) {
 		"a heartbeat's timeout is a timeout":   {`{"ErrorEquals":["States.Timeout"],"Next":"B"}`, `,"TimeoutSeconds":9,"HeartbeatSeconds":3`, silent, `SUCCEEDED {"Cause":"","Error":"States.Timeout","by":"B"}`},
 		"a timeout is not a heartbeat's":       {`{"ErrorEquals":["States.HeartbeatTimeout"],"Next":"B"},{"ErrorEquals":["States.ALL"],"Next":"C"}`, `,"TimeoutSeconds":9`, silent, `SUCCEEDED {"Cause":"","Error":"States.Timeout","by":"C"}`},
 		"a result that is too large":           {`{"ErrorEquals":["States.ALL"],"Next":"B"}`, ``, reply{out: `"` + strings.Repeat("x", MaxData) + `"`}, `SUCCEEDED {"Cause":"The state/task 'arn:aws:states:::lambda:invoke' returned a result with a size exceeding the maximum number of bytes service limit.","Error":"States.DataLimitExceeded","by":"B"}`},
-		"no States.Runtime, not even by name":  {`{"ErrorEquals":["States.Runtime"],"Next":"B"},{"ErrorEquals":["States.ALL"],"Next":"C"}`, `,"OutputPath":"$.nothing"`, reply{out: "{}"}, `FAILED States.Runtime: An error occurred while executing the state 'A' (entered at the event id #2). The JSONPath '$.nothing' specified for the field 'OutputPath' could not be found in the input '{}'`},
+		"no States.Runtime, not even by name":  {`{"ErrorEquals":["States.Runtime"],"Next":"B"},{"ErrorEquals":["States.ALL"],"Next":"C"}`, `,"OutputPath":"$.nothing"`, reply{out: "{}"}, `FAILED States.Runtime: An error occurred while executing the state 'A' (entered at the event id #2). Invalid path '$.nothing' : No results for path: $['nothing']`},
 		"a ResultPath that does not fit":       {`{"ErrorEquals":["States.ResultPathMatchFailure"],"Next":"B"}`, `,"ResultPath":"$.a.b"`, reply{out: "{}"}, `SUCCEEDED {"Cause":"An error occurred while executing the state 'A' (entered at the event id #2). Unable to apply ResultPath '$.a.b': no member \"b\" in a value of type number","Error":"States.ResultPathMatchFailure","by":"B"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestTimeouts(t *testing.T) {
 		"one from the input":           {`"TimeoutSecondsPath":"$.t"`, `{"t":40}`, silent, "FAILED States.Timeout: <absent>", 40 * time.Second},
 		"an answer in time":            {`"TimeoutSeconds":30`, `{}`, reply{out: "1", after: 29 * time.Second}, "SUCCEEDED 1", 29 * time.Second},
 		"none":                         {`"ResultPath":"$"`, `{}`, reply{out: "1", after: 1000 * time.Hour}, "SUCCEEDED 1", 1000 * time.Hour},
-		"one that is not there":        {`"TimeoutSecondsPath":"$.t"`, `{}`, silent, "FAILED States.Runtime: An error occurred while executing the state 'A' (entered at the event id #2). The TimeoutSecondsPath parameter does not reference an input value: $.t", 0},
+		"one that is not there":        {`"TimeoutSecondsPath":"$.t"`, `{}`, silent, "FAILED States.Runtime: An error occurred while executing the state 'A' (entered at the event id #2). Invalid path '$.t' : No results for path: $['t']", 0},
 		"one that is no number":        {`"TimeoutSecondsPath":"$.t"`, `{"t":"x"}`, silent, `FAILED States.Runtime: An error occurred while executing the state 'A' (entered at the event id #2). The TimeoutSecondsPath field refers to value "x" which is not a valid integer: $.t`, 0},
 		"a heartbeat from the input":   {`"HeartbeatSecondsPath":"$.h","TimeoutSeconds":30`, `{"h":4}`, silent, "FAILED States.Timeout: <absent>", 4 * time.Second},
 		"a timeout before a heartbeat": {`"HeartbeatSecondsPath":"$.h","TimeoutSecondsPath":"$.t"`, `{"h":9,"t":5}`, silent, "FAILED States.Timeout: <absent>", 5 * time.Second},

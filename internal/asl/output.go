@@ -41,7 +41,7 @@ func (p place) put(raw, result any) (any, error) {
 func (s *stepper) leave(f *Frame, st *state, out any) { s.leaveTo(f, st, out, st.next) }
 
 func (s *stepper) leaveTo(f *Frame, st *state, out any, next string) {
-	v, err := st.output.from(s.scope(f, out), "OutputPath")
+	v, err := st.output.from(s.scope(f, out))
 	if err != nil {
 		s.crash(f, err)
 		return

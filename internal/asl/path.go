@@ -236,6 +236,14 @@ func (s part) from(v any, out []any) []any {
 	return out
 }
 
+// String writes the one member or element of a part of a definite path.
+func (s part) String() string {
+	if len(s.indexes) > 0 {
+		return fmt.Sprintf("[%d]", s.indexes[0])
+	}
+	return "['" + strings.Join(s.names, "','") + "']"
+}
+
 func (s part) bounds(n int) (from, to, step int) {
 	clamp := func(i *int, none int) int {
 		if i == nil {

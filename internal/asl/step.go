@@ -212,11 +212,11 @@ func (s *stepper) scope(f *Frame, data any) *scope {
 }
 
 func (s *stepper) effectiveInput(f *Frame, st *state) (any, error) {
-	return st.input.from(s.scope(f, s.raw(f)), "InputPath")
+	return st.input.from(s.scope(f, s.raw(f)))
 }
 
 // from takes the place's value out of the scope's data.
-func (p place) from(sc *scope, field string) (any, error) {
+func (p place) from(sc *scope) (any, error) {
 	switch {
 	case p.none:
 		return map[string]any{}, nil
@@ -225,7 +225,7 @@ func (p place) from(sc *scope, field string) (any, error) {
 	}
 	v, found := p.path.in(sc)
 	if !found {
-		return nil, notFound(p.path, sc, field)
+		return nil, invalidPath(p.path, sc)
 	}
 	return v, nil
 }
@@ -260,7 +260,8 @@ func (s *stepper) choose(f *Frame, st *state, in any) {
 		}
 	}
 	if next == "" {
-		s.fail(f, s.atState(f, noChoiceMatched, "Failed to transition out of the state. The state does not point to a next state."))
+		// The specification has States.NoChoiceMatched for this; AWS has not.
+		s.crash(f, reason("Failed to transition out of the state. The state does not point to a next state."))
 		return
 	}
 	s.leaveTo(f, st, in, next)

@@ -176,7 +176,7 @@ func (n seconds) of(sc *scope, field string, least int64) (*int64, error) {
 	}
 	v, found := n.path.in(sc)
 	if !found {
-		return nil, reason("The %sPath parameter does not reference an input value: %s", field, n.path.text)
+		return nil, invalidPath(n.path, sc)
 	}
 	i, ok := integer(v)
 	if !ok || i < least || i > maxSeconds {

@@ -66,6 +66,28 @@ func notFound(p *path, s *scope, field string) error {
 	return reason("The JSONPath '%s' specified for the field '%s' could not be found in the input '%s'", p.text, field, encode(input))
 }
 
+// invalidPath says where a path ends that leads nowhere, in the words that AWS
+// has for InputPath, OutputPath and the paths of timeouts.
+func invalidPath(p *path, s *scope) error {
+	at := s.data
+	if p.context {
+		at = s.context()
+	}
+	place := "$"
+	for i, part := range p.parts {
+		next := part.from(at, nil)
+		place += part.String()
+		if len(next) > 0 {
+			at = next[0]
+			continue
+		}
+		if i < len(p.parts)-1 {
+			return reason("Invalid path '%s' : Missing property in path %s", p.text, place)
+		}
+	}
+	return reason("Invalid path '%s' : No results for path: %s", p.text, place)
+}
+
 // A template is a value some of whose members are computed: Parameters,
 // ResultSelector, ItemSelector.
 type template struct {
