@@ -281,7 +281,7 @@ func TestHostileInputEnds(t *testing.T) {
 			if _, err := s.Template(); err == nil {
 				t.Error("Template took it")
 			}
-			if d := time.Since(start); d > 10*time.Second {
+			if d := time.Since(start); d > time.Minute {
 				t.Errorf("it took %v", d)
 			}
 		})
