@@ -242,7 +242,7 @@ func (w *watcher) measure(ctx context.Context) error {
 	if w.meter == nil {
 		return nil
 	}
-	window, ok := w.window(w.Clock.Now())
+	window, _, ok := w.window(w.Clock.Now())
 	if !ok {
 		return nil
 	}
@@ -267,8 +267,11 @@ func (w *watcher) read(ctx context.Context, window metric.Window) ([]analysis.In
 	if err != nil {
 		return nil, err
 	}
+	settled := w.shift.Since.Add(w.meter.Pace().Settle)
 	for i := range intervals {
-		intervals[i].Weight = int(w.shift.Weight)
+		if !intervals[i].From.Before(settled) { // before, requests may still have gone the old way
+			intervals[i].Weight = int(w.shift.Weight)
+		}
 	}
 	queries, err := w.queries()
 	if err != nil {
@@ -320,20 +323,16 @@ func (w *watcher) every() time.Duration {
 	return every
 }
 
-// window is the closed time not yet judged: from the observed shift to now
-// minus the source's lag.
-func (w *watcher) window(now time.Time) (metric.Window, bool) {
-	every := w.every()
-	from := w.shift.Since
-	if w.out.State.Until.After(from) {
-		from = w.out.State.Until
+// window is the closed time not yet judged, from the observed shift to now minus the source's
+// lag, and when the next interval of it can be read.
+func (w *watcher) window(now time.Time) (metric.Window, time.Time, bool) {
+	since := w.shift.Since
+	if w.out.State.Until.After(since) {
+		since = w.out.State.Until
 	}
-	n := now.Add(-w.meter.Pace().Lag).Sub(from) / every
-	if n < 1 {
-		return metric.Window{}, false
-	}
-	n = min(n, mostIntervals)
-	return metric.Window{From: from, To: from.Add(n * every), Every: every, Bounds: w.bounds()}, true
+	window, next, ok := w.meter.Pace().Window(since, now, w.every(), mostIntervals)
+	window.Bounds = w.bounds()
+	return window, next, ok
 }
 
 // untilNext is the time until another interval is closed and readable.
@@ -341,15 +340,11 @@ func (w *watcher) untilNext(now time.Time) time.Duration {
 	if w.meter == nil {
 		return slice
 	}
-	from := w.shift.Since
-	if w.out.State.Until.After(from) {
-		from = w.out.State.Until
+	_, next, ok := w.window(now)
+	if ok || w.out.Trouble != "" { // what could be read was not: not at once again
+		return w.every()
 	}
-	next := from.Add(w.every() + w.meter.Pace().Lag).Sub(now)
-	if w.out.Trouble != "" {
-		next = max(next, w.every())
-	}
-	return max(next, 10*time.Millisecond)
+	return max(next.Sub(now), 10*time.Millisecond)
 }
 
 func (w *watcher) bounds() []float64 {

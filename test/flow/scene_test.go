@@ -75,7 +75,7 @@ spec:
 
 // A scene is a simulated world with the engine on top.
 type scene struct {
-	*testing.T
+	testing.TB
 	clock   *clock.Virtual
 	core    *memory.Core
 	cluster *cluster.Cluster
@@ -87,9 +87,9 @@ type scene struct {
 	number  int
 }
 
-func newScene(t *testing.T) *scene {
+func newScene(t testing.TB) *scene {
 	t.Helper()
-	s := &scene{T: t, clock: clock.NewVirtual(start)}
+	s := &scene{TB: t, clock: clock.NewVirtual(start)}
 	s.core = memory.New(s.clock)
 	s.cluster, s.records, s.router = cluster.New(s.core), records.New(s.core), router.New(s.core)
 	s.meter = meter.New(s.clock, meter.Options{Pace: metric.Pace{Every: 5 * time.Second, Lag: 2 * time.Second}})
