@@ -14,7 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"github.com/aws/smithy-go/logging"
 
+	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/story"
 )
 
@@ -38,10 +40,12 @@ func (t *target) flags(c *console, f *flag.FlagSet) {
 type client struct {
 	*sfn.Client
 	machine string
+	clock   clock.Clock
 }
 
-func (t target) open(ctx context.Context) (client, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
+func (t target) open(ctx context.Context, c *console) (client, error) {
+	// What the SDK warns of has no reader here, and would stand in the middle of the screen.
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return client{}, fmt.Errorf("load AWS settings: %w", err)
 	}
@@ -65,7 +69,7 @@ func (t target) open(ctx context.Context) (client, error) {
 			o.BaseEndpoint = aws.String(endpoint)
 		}
 	})
-	return client{Client: api, machine: t.machine}, nil
+	return client{Client: api, machine: t.machine, clock: c.clock}, nil
 }
 
 // arn finds the state machine by its name.

@@ -9,13 +9,39 @@ import (
 	"os"
 
 	"golang.org/x/term"
+
+	"github.com/stepcanary/stepcanary/internal/clock"
 )
 
 // A console is where a command speaks, and how.
 type console struct {
 	out, err io.Writer
 	env      func(string) string
-	json     bool
+	// clock is what commands wait and tell the time by.
+	clock clock.Clock
+	// size gives the width of the terminal that out is, 0 where it is none.
+	size func() int
+	json bool
+}
+
+// newConsole speaks through the process's own streams, clock and environment.
+func newConsole(stdout, stderr io.Writer) *console {
+	c := &console{out: stdout, err: stderr, env: os.Getenv, clock: clock.Real{}}
+	c.size = func() int { return widthOf(stdout) }
+	return c
+}
+
+// widthOf is 0 for what is no terminal.
+func widthOf(out io.Writer) int {
+	f, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width < 20 {
+		return 80
+	}
+	return width
 }
 
 // outputFlag adds -o.
@@ -33,15 +59,10 @@ func (c *console) outputFlag(f *flag.FlagSet) {
 // terminal gives the width of the terminal that out is, or 0 where it is none, or where
 // a pipeline's log reads it.
 func (c *console) terminal() int {
-	f, ok := c.out.(*os.File)
-	if !ok || c.env("CI") != "" || c.env("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
+	if c.env("CI") != "" || c.env("TERM") == "dumb" {
 		return 0
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width < 20 {
-		return 80
-	}
-	return width
+	return c.size()
 }
 
 // color wraps text in an ANSI colour, on a terminal that wants one.

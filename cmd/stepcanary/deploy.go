@@ -41,7 +41,7 @@ func deploy(ctx context.Context, c *console, args []string) error {
 	if file.Spec.Image == "" {
 		return fmt.Errorf("%s: container_image is missing: give --image, or let the build write it", file.Path)
 	}
-	api, err := t.open(ctx)
+	api, err := t.open(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (c client) start(ctx context.Context, con *console, service, input string, 
 	if err != nil {
 		return err
 	}
-	name := executionName(service, time.Now())
+	name := executionName(service, c.clock.Now())
 	out, err := c.StartExecution(ctx, &sfn.StartExecutionInput{
 		StateMachineArn: aws.String(machine), Name: aws.String(name), Input: aws.String(input),
 	})

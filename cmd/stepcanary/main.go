@@ -50,14 +50,13 @@ var commands = []command{
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(newConsole(os.Stdout, os.Stderr).run(ctx, os.Args[1:]))
 }
 
 // run is main without the process around it, so that tests run the very same program.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c := &console{out: stdout, err: stderr, env: os.Getenv}
+func (c *console) run(ctx context.Context, args []string) int {
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		usage(stdout)
+		usage(c.out)
 		return exitPromoted
 	}
 	for _, cmd := range commands {
@@ -65,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return c.code(cmd.run(ctx, c, args[1:]))
 		}
 	}
-	fmt.Fprintf(stderr, "stepcanary: %q is not a command; see 'stepcanary help'\n", args[0])
+	fmt.Fprintf(c.err, "stepcanary: %q is not a command; see 'stepcanary help'\n", args[0])
 	return exitError
 }
 

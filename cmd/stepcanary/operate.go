@@ -49,7 +49,7 @@ func ask(ctx context.Context, c *console, wish string, args []string) error {
 	if err != nil {
 		return err
 	}
-	api, err := t.open(ctx)
+	api, err := t.open(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func ask(ctx context.Context, c *console, wish string, args []string) error {
 	}
 	switch {
 	case s.Token != "":
-		name, cause := string(fault.Asked), request(wish, *reason)
+		name, cause := string(fault.Asked), request(wish, *reason, c.clock.Now())
 		if wish == "abort" {
 			name, cause = string(fault.Aborted), *reason
 		}
@@ -87,9 +87,9 @@ func ask(ctx context.Context, c *console, wish string, args []string) error {
 	return nil
 }
 
-func request(wish, reason string) string {
+func request(wish, reason string, now time.Time) string {
 	b, _ := json.Marshal(step.Request{ // three strings
-		ID: time.Now().UTC().Format(time.RFC3339Nano), Wish: rollout.Wish(wish), Reason: reason,
+		ID: now.UTC().Format(time.RFC3339Nano), Wish: rollout.Wish(wish), Reason: reason,
 	})
 	return string(b)
 }
@@ -97,16 +97,14 @@ func request(wish, reason string) string {
 // listening reads the story until a state waits for a token, the rollout is over, or
 // nothing of the kind has come for a while.
 func (c client) listening(ctx context.Context, execution string) (*story.Story, error) {
-	deadline := time.Now().Add(tokenWithin)
+	deadline := c.clock.Now().Add(tokenWithin)
 	for {
 		s, err := c.story(ctx, execution)
-		if err != nil || s.Token != "" || !s.Running() || time.Now().After(deadline) {
+		if err != nil || s.Token != "" || !s.Running() || c.clock.Now().After(deadline) {
 			return s, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(250 * time.Millisecond):
+		if err := c.clock.Sleep(ctx, 250*time.Millisecond); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -123,7 +121,7 @@ func retry(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	api, err := t.open(ctx)
+	api, err := t.open(ctx, c)
 	if err != nil {
 		return err
 	}

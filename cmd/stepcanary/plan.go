@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/analysis"
+	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/spec"
 )
@@ -21,21 +22,24 @@ const (
 
 // A planned is a plan, printed.
 type planned struct {
-	Service     string        `json:"service"`
-	Steps       []plannedStep `json:"steps"`
-	Shortest    string        `json:"shortest"`
-	Longest     string        `json:"longest"`
-	Events      int           `json:"events"`
-	Transitions int           `json:"transitions"`
-	USD         float64       `json:"usd"`
-	Refused     string        `json:"second_rollout_refused,omitempty"`
-	Warnings    []string      `json:"warnings,omitempty"`
+	Service string        `json:"service"`
+	Steps   []plannedStep `json:"steps"`
+	// Checks are what the canary is held against, at every step.
+	Checks      []string `json:"checks"`
+	Shortest    string   `json:"shortest"`
+	Longest     string   `json:"longest"`
+	Events      int      `json:"events"`
+	Transitions int      `json:"transitions"`
+	USD         float64  `json:"usd"`
+	Refused     string   `json:"second_rollout_refused,omitempty"`
+	Warnings    []string `json:"warnings,omitempty"`
 }
 
 type plannedStep struct {
 	Weight rollout.Weight `json:"weight"`
 	Hold   string         `json:"hold"`
-	Checks []string       `json:"checks"`
+	// Approve tells that a person has to say yes.
+	Approve bool `json:"approve,omitempty"`
 	// Sees is when the stated regression would be seen, with a chance of 80 %.
 	Sees string `json:"sees,omitempty"`
 }
@@ -60,15 +64,8 @@ func plan(_ context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *rps > 0 {
-		policy := file.Spec.Policy()
-		for i := range p.Steps {
-			t := analysis.Traffic{PerSecond: *rps, Weight: int(p.Steps[i].Weight), Every: *every, Lag: *lag}
-			p.Steps[i].Sees = sees(policy, t, *from/100, *to/100)
-			if w := tooShort(policy, t, file.Spec, i, *from/100, *to/100); w != "" {
-				p.Warnings = append(p.Warnings, w)
-			}
-		}
+	if *rps > 0 && p.Refused == "" { // what counts no requests sees nothing
+		p.foresee(file.Spec, analysis.Traffic{PerSecond: *rps, Every: *every, Lag: *lag}, *from/100, *to/100)
 	}
 	if c.json {
 		return c.printJSON(p)
@@ -88,95 +85,130 @@ func reckon(s spec.Spec) (planned, error) {
 		return planned{}, err
 	}
 	b := s.Budget()
-	p := planned{Service: s.Service, Shortest: b.Shortest.String(), Longest: b.Longest.String(), Events: b.Events}
-	checks := checks(s)
+	p := planned{Service: s.Service, Shortest: brief(b.Shortest), Longest: brief(b.Longest), Events: b.Events}
+	p.Checks = checks(s)
 	transitions := 6 // Prepare, DeployCanary, AwaitReady, its choice, Promote, the end
 	for _, st := range steps.Steps {
 		hold := time.Duration(st.Hold)
 		looks := int(hold/time.Minute) + 1
 		transitions += 2 + 2*looks
-		what := checks
-		if st.Approve {
-			what = append([]string{"a person's word"}, what...)
-		}
-		p.Steps = append(p.Steps, plannedStep{Weight: st.Weight, Hold: hold.String(), Checks: what})
+		p.Steps = append(p.Steps, plannedStep{Weight: st.Weight, Hold: brief(hold), Approve: st.Approve})
 	}
 	p.Transitions = transitions
 	p.USD = float64(transitions)*perTransition + (b.Shortest.Seconds()+30)*perSecond
 	if err := s.Judgeable(tmpl); err != nil {
-		p.Refused = err.Error()
+		p.Refused = strings.TrimPrefix(err.Error(), string(fault.Refused)+": ")
 	}
 	return p, nil
 }
 
 // checks says in words what the canary is held against.
 func checks(s spec.Spec) []string {
-	out := []string{"pods ready"}
+	out := []string{"its pods are ready"}
 	if s.Strategy == spec.Replace {
 		return out
 	}
 	policy := s.Policy()
 	for _, l := range policy.Limits {
-		out = append(out, fmt.Sprintf("%s %s", l.Name, bound(l)))
+		text := inWords(l)
+		if l.Advisory {
+			text += " (shown, decides nothing)"
+		}
+		out = append(out, text)
 	}
-	if policy.Comparison.Enabled {
-		out = append(out, fmt.Sprintf("not worse than %.3g x stable", policy.Comparison.Tolerated))
+	if c := policy.Comparison; c.Enabled {
+		what := "fails"
+		if n := len(c.LatencyBounds); n > 0 {
+			bounds := make([]string, n)
+			for i, b := range c.LatencyBounds {
+				bounds[i] = brief(b)
+			}
+			what += " or takes longer than " + strings.Join(bounds, ", ")
+		}
+		out = append(out, fmt.Sprintf("compared: it %s at most %.3g times as often as stable", what, c.Tolerated))
 	}
 	return out
 }
 
-func bound(l analysis.Limit) string {
-	sign := "<="
-	if l.Kind == analysis.SuccessRate || l.AtLeast {
-		sign = ">="
+// inWords says what a limit asks for, as people say it.
+func inWords(l analysis.Limit) string {
+	within := ""
+	if l.Window > 0 {
+		within = " in " + brief(l.Window)
 	}
 	switch l.Kind {
-	case analysis.ErrorRate, analysis.SuccessRate, analysis.SlowRatio:
-		return fmt.Sprintf("%s %.4g %%", sign, 100*l.Bound)
+	case analysis.ErrorCount:
+		return fmt.Sprintf("%s: at most %g failed requests%s", l.Name, l.Bound, within)
+	case analysis.ErrorRate:
+		return fmt.Sprintf("%s: at most %.4g %% of requests fail%s", l.Name, 100*l.Bound, within)
+	case analysis.SuccessRate:
+		return fmt.Sprintf("%s: at least %.4g %% of requests succeed%s", l.Name, 100*l.Bound, within)
 	case analysis.LatencyPercentile:
-		return fmt.Sprintf("p%g %s %v", l.Percentile, sign, time.Duration(l.Bound*float64(time.Second)))
+		return fmt.Sprintf("%s: %g %% of requests take at most %s%s", l.Name, l.Percentile, brief(time.Duration(l.Bound*float64(time.Second)).Round(time.Microsecond)), within)
+	case analysis.SlowRatio:
+		return fmt.Sprintf("%s: at most %.4g %% of requests take longer than %s%s", l.Name, 100*l.Bound, brief(l.Above), within)
 	}
-	return fmt.Sprintf("%s %g", sign, l.Bound)
+	if l.AtLeast {
+		return fmt.Sprintf("%s: at least %g", l.Name, l.Bound)
+	}
+	return fmt.Sprintf("%s: at most %g", l.Name, l.Bound)
 }
 
-func sees(p analysis.Policy, t analysis.Traffic, from, to float64) string {
-	if t.Weight >= 100 {
-		return "no stable to compare with"
-	}
-	s, ok := p.TimeToSee(t, from, to)
-	if !ok {
-		return "never"
-	}
-	return fmt.Sprintf("%s (%d requests)", s.After.Round(time.Second), s.Requests)
-}
-
-// tooShort warns of a step that ends before it could see the regression.
-func tooShort(p analysis.Policy, t analysis.Traffic, s spec.Spec, i int, from, to float64) string {
+// foresee says when each step would see the rise of errors, and what the traffic makes of the
+// limits.
+func (p *planned) foresee(s spec.Spec, t analysis.Traffic, from, to float64) {
+	policy := s.Policy()
 	steps, err := s.Plan()
-	if err != nil || t.Weight >= 100 {
-		return ""
+	if err != nil {
+		return // it was read before
 	}
-	hold := time.Duration(steps.Steps[i].Hold)
-	if seen, ok := p.TimeToSee(t, from, to); ok && seen.After <= hold {
-		return ""
-	}
-	return fmt.Sprintf("the step at %d %% holds for %v, too short to see this regression on its own", t.Weight, hold)
-}
-
-func (c *console) printPlan(p planned, rps, from, to float64) {
-	c.printf("%s: %d steps, at least %s, at most %s\n\n", p.Service, len(p.Steps), p.Shortest, p.Longest)
-	for _, s := range p.Steps {
-		c.printf("  %3d %%  hold %-8s %s\n", s.Weight, s.Hold, strings.Join(s.Checks, ", "))
-		if s.Sees != "" {
-			c.printf("         at %g requests a second, %g -> %g %% errors are seen in: %s\n", rps, from, to, s.Sees)
+	var short []string
+	for i := range p.Steps {
+		t.Weight = int(p.Steps[i].Weight)
+		if t.Weight >= 100 || !policy.Comparison.Enabled {
+			continue
+		}
+		seen, ok := policy.TimeToSee(t, from, to)
+		p.Steps[i].Sees = "never"
+		if ok {
+			p.Steps[i].Sees = fmt.Sprintf("%s (%d requests)", brief(seen.After.Round(time.Second)), seen.Requests)
+		}
+		if !ok || seen.After > time.Duration(steps.Steps[i].Hold) {
+			short = append(short, fmt.Sprint(t.Weight))
 		}
 	}
-	c.printf("\n  history: at most %d of 25,000 events; a good rollout takes about %d state transitions, %.4f USD\n",
-		p.Events, p.Transitions, p.USD)
-	if p.Refused != "" {
-		c.printf("\n  a second rollout would be refused: %s\n", p.Refused)
+	if len(short) > 0 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("too short to see it on their own: the steps at %s %%", strings.Join(short, ", ")))
 	}
-	for _, w := range p.Warnings {
-		c.printf("  warning: %s\n", w)
+	for _, l := range policy.Limits {
+		if w := tooStrict(l, t, from); w != "" && !l.Advisory {
+			p.Warnings = append(p.Warnings, w)
+		}
 	}
+}
+
+// tooStrict warns of a limit that a canary as good as stable would not keep.
+func tooStrict(l analysis.Limit, t analysis.Traffic, from float64) string {
+	switch {
+	case l.Kind == analysis.ErrorCount:
+		if expect := t.PerSecond * l.Window.Seconds() * from; expect > l.Bound {
+			return fmt.Sprintf("%s: with all requests, a canary no worse than stable fails about %.3g of them in %s; %g are allowed",
+				l.Name, expect, brief(l.Window), l.Bound)
+		}
+	case l.Kind == analysis.ErrorRate && from > l.Bound, l.Kind == analysis.SuccessRate && 1-from < l.Bound:
+		return fmt.Sprintf("%s: stable itself, at %.3g %% errors, does not keep it", l.Name, 100*from)
+	}
+	return ""
+}
+
+// brief writes a duration without its zero parts: 1m0s as 1m.
+func brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }

@@ -23,7 +23,7 @@ func writeReport(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	api, err := t.open(ctx)
+	api, err := t.open(ctx, c)
 	if err != nil {
 		return err
 	}

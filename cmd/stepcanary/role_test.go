@@ -9,7 +9,7 @@ import (
 
 func TestRoleIsForOneNamespaceAndOneGroup(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"role", "-o", "json", "../../specfiles/yelb-appserver"}, &out, &errs); code != exitPromoted {
+	if code := newConsole(&out, &errs).run(t.Context(), []string{"role", "-o", "json", "../../specfiles/yelb-appserver"}); code != exitPromoted {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	var list struct {

@@ -6,24 +6,19 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/stepcanary/stepcanary/internal/analysis"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/story"
 )
 
 // screen says in four lines what happens, why, and how long: the rollout, its two most
-// telling measures, and the reason for the last decision.
+// telling measures, and what else led to the last decision. Zero width cuts nothing.
 func screen(s *story.Story, now time.Time, width int) [4]string {
-	var lines [4]string
-	lines[0] = headline(s, now)
-	if w := s.Watch; w != nil {
-		for i, m := range w.Judgement.Measures {
-			if i == 2 {
-				break
-			}
-			lines[1+i] = measure(m)
-		}
+	lines := [4]string{headline(s, now, width)}
+	if w := look(s); w != nil {
+		copy(lines[1:3], measures(w.Judgement.Measures))
 		if w.Trouble != "" {
-			lines[1] = "metrics  no answer: " + w.Trouble
+			lines[1], lines[2] = "metrics   no answer: "+w.Trouble, ""
 		}
 	}
 	lines[3] = last(s)
@@ -33,71 +28,127 @@ func screen(s *story.Story, now time.Time, width int) [4]string {
 	return lines
 }
 
-// headline: service, versions, step, weight, time gone and left.
-func headline(s *story.Story, now time.Time) string {
+// look is the last look at the step that the rollout is in; nil before it.
+func look(s *story.Story) *step.Watch {
+	if s.Watch == nil || s.Watch.Of != s.Step {
+		return nil
+	}
+	return s.Watch
+}
+
+// headline: versions, step, weight, time gone and left. The versions give way to the rest.
+func headline(s *story.Story, now time.Time, width int) string {
+	gone := span(s.Elapsed(now))
 	ro := s.Rollout
 	if ro == nil {
-		return fmt.Sprintf("%s  %s  %s gone", s.Name, stateWords(s), span(s.Elapsed(now)))
+		if !s.Running() {
+			return fmt.Sprintf("%s  %s  %s", s.Name, gone, s.Outcome)
+		}
+		return fmt.Sprintf("%s  %s  %s gone", s.Name, stateWords(s), gone)
 	}
+	rest := fmt.Sprintf("  step %d/%d  %d %%  %s", s.Step+1, len(ro.Plan.Steps), s.Weight, gone)
+	if s.Running() {
+		rest += " gone, " + left(s, now)
+	} else {
+		rest += "  " + s.Outcome
+	}
+	room := width - utf8.RuneCountInString(rest)
 	versions := ro.Canary.Name
 	if !ro.First() {
 		versions = ro.Stable.Name + " -> " + ro.Canary.Name
-	}
-	head := fmt.Sprintf("%s  step %d/%d  %d %%  %s", versions, s.Step+1, len(ro.Plan.Steps), s.Weight, span(s.Elapsed(now)))
-	if !s.Running() {
-		return head + "  " + s.Outcome
-	}
-	return head + fmt.Sprintf(" gone, %s left", left(s, now))
-}
-
-// left is the time that the plan's holds still take: no rollout is faster.
-func left(s *story.Story, now time.Time) string {
-	var d time.Duration
-	for i, st := range s.Rollout.Plan.Steps {
-		if i >= s.Step {
-			d += time.Duration(st.Hold)
+		if width > 0 && len(versions) > room {
+			versions = "-> " + ro.Canary.Name
 		}
 	}
-	if s.Shift != nil && s.Shift.Observed {
-		d -= min(now.Sub(s.Shift.Since), time.Duration(s.Rollout.Plan.Steps[s.Step].Hold))
+	if width > 0 {
+		versions = cut(versions, max(room, 10))
 	}
-	return "at least " + span(d)
+	return versions + rest
 }
 
-// measure: name, stable and canary, the ratios not ruled out, the verdict.
-func measure(m analysis.Measure) string {
-	text := fmt.Sprintf("%-9s", m.Name)
-	if m.Stable.Requests > 0 {
-		text += fmt.Sprintf("%s -> ", percent(m.Stable))
+// left is how long it still takes: the holds that are left, for no rollout is faster; or, where
+// a step waits for more than its hold, how long it may.
+func left(s *story.Story, now time.Time) string {
+	plan, d := s.Rollout.Plan, time.Duration(0)
+	for _, st := range plan.Steps[min(s.Step, len(plan.Steps)):] {
+		d += time.Duration(st.Hold)
 	}
-	text += percent(m.Canary)
-	if m.High > 0 {
-		text += fmt.Sprintf("  %.3g-%.3g x", m.Low, m.High)
+	if s.Shift == nil || !s.Shift.Observed || s.Step >= len(plan.Steps) {
+		return "at least " + span(d) + " left"
 	}
-	text += "  " + strings.ToUpper(m.Verdict.String())
-	if m.Note != "" {
-		text += ": " + m.Note
+	hold, in := time.Duration(plan.Steps[s.Step].Hold), now.Sub(s.Shift.Since)
+	w := look(s)
+	switch {
+	case w != nil && !w.Paused.IsZero():
+		return "paused for at most " + span(time.Duration(plan.PauseLimit)-now.Sub(w.Paused))
+	case w != nil && w.Action == rollout.Wait && in >= hold:
+		return "held for at most " + span(time.Duration(plan.PauseLimit))
+	case w != nil && w.Action == rollout.Watch && in > hold:
+		patience := time.Duration(plan.Patience)
+		if plan.Evidence {
+			patience += max(0, time.Duration(plan.Cap)-hold)
+		}
+		return "held for at most " + span(patience-(in-hold))
 	}
-	return text
+	return "at least " + span(d-min(max(in, 0), hold)) + " left"
 }
 
-func percent(t analysis.Total) string {
-	return fmt.Sprintf("%.2f %% of %d", 100*t.Rate(), t.Requests)
-}
-
-// last is the latest thing that happened, with its reason.
+// last is the state in a word, and what the measures above do not say already.
 func last(s *story.Story) string {
+	w := look(s)
 	if !s.Running() {
-		return s.Outcome + ": " + s.Reason
+		return strings.Join(filled(users(s), fresh(s.Reason, w)), "; ")
 	}
-	if s.State == "Hold" && s.Watch != nil {
-		return "holding: " + s.Watch.Reason
+	if w != nil && (s.State == "HealthCheck" || s.State == "Hold") {
+		var pods string
+		if w.Status.Desired > 0 {
+			pods = fmt.Sprintf("%d of %d pods ready", w.Status.Ready, w.Status.Desired)
+		}
+		return stateWords(s) + ": " + strings.Join(filled(pods, fresh(w.Reason, w)), "; ")
 	}
 	if len(s.Moments) == 0 {
 		return stateWords(s)
 	}
-	m := s.Moments[len(s.Moments)-1]
-	return fmt.Sprintf("%s: %s", stateWords(s), m.Text)
+	return fmt.Sprintf("%s: %s", stateWords(s), fresh(s.Moments[len(s.Moments)-1].Text, w))
+}
+
+// users says where all users are now that it is over; nothing where that is not certain.
+func users(s *story.Story) string {
+	ro := s.Rollout
+	switch {
+	case ro == nil:
+		return ""
+	case s.Outcome == step.OutcomePromoted:
+		return "all users are on " + ro.Canary.Name
+	case s.Outcome == step.OutcomeRolledBack && ro.First():
+		return ro.Canary.Name + " is removed"
+	case s.Outcome == step.OutcomeRolledBack:
+		return "all users are on " + ro.Stable.Name
+	}
+	return ""
+}
+
+// fresh is the part of a reason that the measures of the look do not say.
+func fresh(reason string, w *step.Watch) string {
+	if w == nil {
+		return reason
+	}
+	for i, m := range w.Judgement.Measures {
+		if n := len(m.Note); i < 2 && n > 0 && len(reason) >= n && strings.EqualFold(reason[:n], m.Note) {
+			return strings.Trim(reason[n:], "; .")
+		}
+	}
+	return reason
+}
+
+func filled(parts ...string) []string {
+	var out []string
+	for _, p := range parts {
+		if p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 var states = map[string]string{
@@ -128,7 +179,7 @@ func span(d time.Duration) string {
 // cut shortens a line to the width, in characters, and keeps what would move the cursor out.
 func cut(line string, width int) string {
 	line = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return ' '
 		}
 		return r

@@ -22,7 +22,7 @@ func status(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	api, err := t.open(ctx)
+	api, err := t.open(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (c *console) showStatus(stories []*story.Story) error {
 		if i > 0 {
 			c.printf("\n")
 		}
-		for _, line := range screen(s, time.Now(), width) {
+		for _, line := range screen(s, c.clock.Now(), width) {
 			if line != "" {
 				c.printf("%s\n", line)
 			}
@@ -89,7 +89,7 @@ func history(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	api, err := t.open(ctx)
+	api, err := t.open(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -107,11 +107,11 @@ func history(ctx context.Context, c *console, args []string) error {
 	for _, m := range s.Moments {
 		c.printf("%s\n", momentLine(m))
 	}
-	c.printf("%s\n", summary(s))
+	c.printf("%s\n", summary(s, c.clock.Now()))
 	return nil
 }
 
 // summary is the last line of a history: how long, and what it cost of Step Functions.
-func summary(s *story.Story) string {
-	return fmt.Sprintf("%s  %s, %d events, %d state transitions", s.Name, span(s.Elapsed(time.Now())), s.Events, s.Transitions)
+func summary(s *story.Story, now time.Time) string {
+	return fmt.Sprintf("%s  %s, %d events, %d state transitions", s.Name, span(s.Elapsed(now)), s.Events, s.Transitions)
 }

@@ -28,7 +28,7 @@ func watch(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	api, err := t.open(ctx)
+	api, err := t.open(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -46,23 +46,20 @@ func (c client) follow(ctx context.Context, con *console, execution string) erro
 	for {
 		s, err := c.story(ctx, execution)
 		if ctx.Err() != nil {
-			con.printf("\nleft while it runs; 'stepcanary watch %s' goes on, 'stepcanary abort %s' goes back\n",
-				execution[strings.LastIndexByte(execution, ':')+1:], execution[strings.LastIndexByte(execution, ':')+1:])
+			name := execution[strings.LastIndexByte(execution, ':')+1:]
+			fmt.Fprintf(con.err, "\nthe rollout goes on; 'stepcanary watch %s' looks again, 'stepcanary abort %s' goes back\n", name, name)
 			return exit{exitHeld, ""}
 		}
 		if err != nil {
 			return err
 		}
-		if err := v.show(s, time.Now()); err != nil {
+		if err := v.show(s, c.clock.Now()); err != nil {
 			return err
 		}
 		if !s.Running() {
 			return ending(s)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(lookEvery):
-		}
+		_ = c.clock.Sleep(ctx, lookEvery) // the next look sees that ctx has ended
 	}
 }
 
@@ -105,27 +102,34 @@ func (v *view) show(s *story.Story, now time.Time) error {
 	return nil
 }
 
-// draw redraws the four lines in place.
+// draw redraws the four lines in place. Wrapping is off meanwhile: a line that the terminal
+// takes for wider than we do must not become two.
 func (v *view) draw(s *story.Story, now time.Time) {
 	v.width = v.terminal()
 	var b strings.Builder
+	b.WriteString("\x1b[?7l")
 	if v.drawn {
 		b.WriteString("\x1b[4A")
 	}
 	for _, line := range screen(s, now, v.width) {
 		b.WriteString("\r\x1b[2K" + v.paint(line) + "\n")
 	}
+	b.WriteString("\x1b[?7h")
 	v.drawn = true
 	v.printf("%s", b.String())
 }
 
-// paint colours the words that carry the verdict; they are words, so nothing is lost without.
+// tints are the colours of the words that carry a verdict or an end.
+var tints = []struct{ word, code string }{
+	{"UNHEALTHY", "31"}, {"RolledBack", "31"}, {"NeedsOperator", "31"},
+	{"HEALTHY", "32"}, {"Promoted", "32"}, {"INCONCLUSIVE", "33"},
+}
+
+// paint colours the word that carries the verdict; it is a word, so nothing is lost without.
 func (v *view) paint(line string) string {
-	for word, code := range map[string]string{
-		"UNHEALTHY": "31", "RolledBack": "31", "NeedsOperator": "31", "HEALTHY": "32", "Promoted": "32", "INCONCLUSIVE": "33",
-	} {
-		if i := strings.Index(line, word); i >= 0 && (i == 0 || line[i-1] == ' ') {
-			return line[:i] + v.color(code, word) + line[i+len(word):]
+	for _, t := range tints {
+		if i := strings.Index(line, t.word); i > 0 && line[i-1] == ' ' {
+			return line[:i] + v.color(t.code, t.word) + line[i+len(t.word):]
 		}
 	}
 	return line
@@ -139,7 +143,7 @@ func (v *view) tell(s *story.Story, now time.Time) {
 	}
 	v.told = len(s.Moments)
 	if s.Running() && now.Sub(v.said) >= heartbeat {
-		v.printf("%s  %s\n", now.UTC().Format("15:04:05"), headline(s, now))
+		v.printf("%s  %s\n", now.UTC().Format("15:04:05"), headline(s, now, 0))
 		v.said = now
 	}
 }

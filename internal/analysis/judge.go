@@ -111,6 +111,10 @@ func (p Policy) missing(s State) float64 {
 	return max(0, 1-float64(known)/float64(s.elapsed()))
 }
 
+// ShareOfRequests is the name of the measure of the router: did the canary get the share of
+// requests that its weight says. It counts no errors.
+const ShareOfRequests = "share of requests"
+
 // share is the measure of the router; false where there is nothing to measure.
 func (p Policy) share(s State) (Measure, bool) {
 	if p.SampleRatio.Off || s.Router.All == 0 {
@@ -119,7 +123,7 @@ func (p Policy) share(s State) (Measure, bool) {
 	log := s.Router.evidence()
 	all := float64(s.Router.All)
 	m := Measure{
-		Name: "share of requests", Verdict: Healthy, Window: s.elapsed(),
+		Name: ShareOfRequests, Verdict: Healthy, Window: s.elapsed(),
 		Canary: Total{Requests: s.Router.Canary}, Stable: Total{Requests: s.Router.All - s.Router.Canary},
 		Value: float64(s.Router.Canary) / all, Bound: s.Router.Expected / all,
 		Bad: finiteExp(log), P: min(1, finiteExp(-log)),

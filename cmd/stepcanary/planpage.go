@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// planWidth is what the text of a plan fits into.
+const planWidth = 80
+
+// printPlan shows a plan to people.
+func (c *console) printPlan(p planned, rps, from, to float64) {
+	c.printf("%s: %s, at least %s, at most %s\n\n", p.Service, count(len(p.Steps), "step"), p.Shortest, p.Longest)
+	for i, s := range p.Steps {
+		line := fmt.Sprintf("  %3d %%  %-6s", s.Weight, s.Hold)
+		if s.Sees != "" {
+			line += "  sees it in " + s.Sees
+		}
+		if s.Approve {
+			line += "  then waits for a person's word"
+		}
+		if i == len(p.Steps)-1 {
+			line += "  the bake; then stable drains and goes"
+		}
+		c.printf("%s\n", strings.TrimRight(line, " "))
+	}
+	if rps > 0 && p.Refused == "" {
+		c.wrap("\n  ", fmt.Sprintf("it: a rise from %g to %g %% errors at %g requests a second, with a chance of 80 %%", from, to, rps))
+	}
+	c.printf("\nThe canary goes on while\n")
+	for _, what := range p.Checks {
+		c.wrap("  - ", what)
+	}
+	c.printf("\n")
+	c.wrap("", fmt.Sprintf("A good rollout takes about %d state transitions and %.4f USD; its history has at most %d of the 25000 events that it may have.",
+		p.Transitions, p.USD, p.Events))
+	if p.Refused != "" {
+		c.wrap("\nThe first rollout deploys it. Every other would be refused: ", p.Refused)
+	}
+	for _, w := range p.Warnings {
+		c.wrap("Warning: ", w)
+	}
+}
+
+// wrap prints text behind a beginning, in lines that fit; an item's lines stand below
+// each other.
+func (c *console) wrap(begin, text string) {
+	line, indent := begin, ""
+	if n := len(strings.TrimLeft(begin, "\n")); n <= 4 {
+		indent = strings.Repeat(" ", n)
+	}
+	for i, word := range strings.Fields(text) {
+		if i > 0 && len([]rune(strings.TrimLeft(line, "\n")))+1+len([]rune(word)) > planWidth {
+			c.printf("%s\n", line)
+			line = indent + word
+			continue
+		}
+		if i > 0 {
+			line += " "
+		}
+		line += word
+	}
+	c.printf("%s\n", line)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
