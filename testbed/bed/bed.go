@@ -71,43 +71,58 @@ func Start(ctx context.Context, options Options) (*Bed, error) {
 	return b, nil
 }
 
-// prepare claims addresses and lays the bed's directory out.
-func prepare(options Options) (*Bed, error) {
-	first := byte(127)
-	if options.OwnNetwork {
-		first = 10
-		network := &net.IPNet{IP: net.IPv4(first, firstBlock, 0, 1), Mask: net.CIDRMask(16, 32)}
-		if err := netns.Up(network); err != nil {
-			return nil, fmt.Errorf("set the bed's network up: %w", err)
-		}
-	}
-	p, err := claim(first)
+// prepare claims addresses, makes the bed's directory and starts its guard.
+func prepare(options Options) (b *Bed, err error) {
+	p, err := newPlace(options)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			_ = p.listener.Close()
+		}
+	}()
 	dir, temporary, err := options.directory()
 	if err != nil {
-		_ = p.listener.Close()
 		return nil, err
 	}
 	l := newLayout(options, dir, p)
-	b := &Bed{Layout: l, options: options, place: p, parts: map[string]*part.Part{}}
-	if b.awsSecret, err = newAWSSecret(); err != nil {
+	b = &Bed{Layout: l, options: options, place: p, parts: map[string]*part.Part{}}
+	if b.guard, err = startGuard(options.Programs, l, p, temporary); err != nil {
 		return nil, err
 	}
-	if b.guard, err = startGuard(options.Programs, l, p, temporary); err != nil {
-		_ = p.listener.Close()
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	for _, sub := range []string{"logs", "pids", "users"} {
-		if err := os.MkdirAll(l.Path(sub), 0o700); err != nil {
-			return nil, errors.Join(err, b.guard.finish(true))
-		}
-	}
-	if err := errors.Join(l.Save(), writeCredentials(l)); err != nil {
-		return nil, errors.Join(err, b.guard.finish(true))
+	if err := b.layOut(); err != nil {
+		return nil, errors.Join(err, b.guard.finish(false))
 	}
 	return b, nil
+}
+
+// newPlace claims addresses of the kind that the options ask for.
+func newPlace(options Options) (*place, error) {
+	if !options.OwnNetwork {
+		return claim(127)
+	}
+	network := &net.IPNet{IP: net.IPv4(10, firstBlock, 0, 1), Mask: net.CIDRMask(16, 32)}
+	if err := netns.Up(network); err != nil {
+		return nil, fmt.Errorf("set the bed's network up: %w", err)
+	}
+	return claim(10)
+}
+
+// layOut fills the bed's directory.
+func (b *Bed) layOut() (err error) {
+	if b.awsSecret, err = newAWSSecret(); err != nil {
+		return err
+	}
+	for _, sub := range []string{"logs", "pids", "users"} {
+		if err := os.MkdirAll(b.Path(sub), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := b.Save(); err != nil {
+		return err
+	}
+	return writeCredentials(b.Layout)
 }
 
 // Stop ends the bed and returns when nothing of it is left: no process, no
