@@ -109,7 +109,14 @@ func TestSDKDrivesTheEngine(t *testing.T) {
 	}
 	checkHistory(t, c, started.ExecutionArn)
 
-	// A second execution fails, is redriven and then stopped.
+	two := failRedriveStop(t, c, machine, tokens)
+	checkMachines(t, c, machine, two)
+}
+
+// failRedriveStop has an execution fail, redrives it and stops it.
+func failRedriveStop(t *testing.T, c *sfn.Client, machine *string, tokens <-chan string) *string {
+	t.Helper()
+	ctx := t.Context()
 	two, err := c.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: machine, Name: aws.String("two")})
 	if err != nil {
 		t.Fatalf("StartExecution() = %v", err)
@@ -117,7 +124,7 @@ func TestSDKDrivesTheEngine(t *testing.T) {
 	if _, err := c.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{TaskToken: aws.String(<-tokens), Error: aws.String("E"), Cause: aws.String("c")}); err != nil {
 		t.Errorf("SendTaskFailure() = %v", err)
 	}
-	d, err = c.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: two.ExecutionArn})
+	d, err := c.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: two.ExecutionArn})
 	if err != nil || d.Status != types.ExecutionStatusFailed || *d.Error != "E" || *d.Cause != "c" || d.RedriveStatus != types.ExecutionRedriveStatusRedrivable {
 		t.Errorf("DescribeExecution() = %+v, %v", d, err)
 	}
@@ -132,7 +139,7 @@ func TestSDKDrivesTheEngine(t *testing.T) {
 	if err != nil || len(list.Executions) != 1 || *list.Executions[0].ExecutionArn != *two.ExecutionArn || *list.Executions[0].RedriveCount != 1 {
 		t.Errorf("ListExecutions() = %+v, %v; want the second", list, err)
 	}
-	checkMachines(t, c, machine, two.ExecutionArn)
+	return two.ExecutionArn
 }
 
 // checkHistory reads an execution's history forwards, backwards and in pages.
