@@ -14,7 +14,7 @@ func (p *pipeline) newRole() awsiam.Role {
 		{sid: "FindArtifacts", actions: []string{"s3:GetBucketLocation", "s3:GetBucketVersioning"}, resources: []string{*p.artifacts.BucketArn()}},
 		{
 			sid: "Build", actions: []string{"codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"},
-			resources: []string{*p.project.ProjectArn()},
+			resources: []string{p.config.arn("codebuild", "project/"+p.config.Name+"-"+p.service.Name)},
 		},
 		{sid: "StartRollout", actions: []string{"states:DescribeStateMachine", "states:StartExecution"}, resources: []string{p.config.stateMachine()}},
 		{sid: "FollowRollout", actions: []string{"states:DescribeExecution"}, resources: []string{p.config.executions()}},
