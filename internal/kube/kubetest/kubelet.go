@@ -45,7 +45,13 @@ func (c Cluster) Kubelet(t *testing.T) *Kubelet {
 			return false
 		})
 	}()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		// Nobody else can confirm the end of pods on this node, and their namespace would stay.
+		now := int64(0)
+		_ = c.hands.In(c.Namespace, kube.Pods).DeleteCollection(context.Background(), metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{})
+	})
 	return k
 }
 
