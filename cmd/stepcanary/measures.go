@@ -7,32 +7,29 @@ import (
 	"github.com/stepcanary/stepcanary/internal/analysis"
 )
 
-// measures gives a line for each of the first two, their columns below each other. Every
-// figure stands there once: a limit's sentence has its own.
+// measures gives a line for each of the first two, their columns below each other: name,
+// verdict, figures. Every figure stands there once: a limit's sentence has its own.
 func measures(all []analysis.Measure) []string {
 	all = all[:min(2, len(all))]
-	name, figure := 0, 0
+	name, verdict := 0, 0
 	for _, m := range all {
-		if m.Name == analysis.ShareOfRequests {
-			continue
-		}
-		name = max(name, len(m.Name))
-		if telling(m) {
-			figure = max(figure, len(figures(m)))
+		if m.Name != analysis.ShareOfRequests {
+			name, verdict = max(name, len(m.Name)), max(verdict, len(m.Verdict.String()))
 		}
 	}
 	out := make([]string, len(all))
 	for i, m := range all {
-		verdict := strings.ToUpper(m.Verdict.String())
-		switch {
-		case m.Name == analysis.ShareOfRequests:
-			out[i] = m.Note
-		case telling(m):
-			out[i] = fmt.Sprintf("%-*s  %-*s  %s%s", name, m.Name, figure, figures(m), verdict, chance(m))
-		default:
-			note := strings.TrimPrefix(strings.TrimPrefix(m.Note, m.Name+" "), "can't be told: ")
-			out[i] = strings.TrimSuffix(fmt.Sprintf("%-*s  %s: %s", name, m.Name, verdict, note), ": ")
+		text := m.Note
+		if m.Name == analysis.ShareOfRequests {
+			out[i] = text
+			continue
 		}
+		if telling(m) {
+			text = figures(m) + chance(m)
+		}
+		text = strings.TrimPrefix(strings.TrimPrefix(text, m.Name+" "), "can't be told: ")
+		text = strings.ReplaceAll(text, " on the canary", "") // whom else would a limit be about
+		out[i] = strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %s", name, m.Name, verdict, strings.ToUpper(m.Verdict.String()), text), " ")
 	}
 	return out
 }
@@ -69,9 +66,9 @@ func chance(m analysis.Measure) string {
 	case m.Verdict != analysis.Unhealthy || m.P <= 0 || m.P >= 1:
 		return ""
 	case m.P < 1e-6:
-		return ", chance below 1 in a million"
+		return "  chance below 1 in a million"
 	}
-	return fmt.Sprintf(", chance 1 in %.3g", 1/m.P)
+	return fmt.Sprintf("  chance 1 in %.0f", 1/m.P)
 }
 
 func percent(t analysis.Total) string {

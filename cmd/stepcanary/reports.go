@@ -79,6 +79,9 @@ func judge(_ context.Context, c *console, args []string) error {
 	if err != nil {
 		return fmt.Errorf("judge: %s: %w", *path, err)
 	}
+	if !r.Whole() {
+		return exit{exitError, "judge: the report's count of what users met is not that of its measurements"}
+	}
 	again := r.Judge()
 	if c.json {
 		if err := c.printJSON(again); err != nil {
@@ -93,7 +96,7 @@ func judge(_ context.Context, c *console, args []string) error {
 		return exit{exitError, fmt.Sprintf("judge: %d of %d verdicts differ from the report's", n, len(again.Looks))}
 	}
 	if !c.json {
-		c.printf("%d verdicts, the same as the report's\n", len(again.Looks))
+		c.printf("%s, the same as in the report\n", count(len(again.Looks), "verdict"))
 	}
 	return nil
 }

@@ -15,8 +15,13 @@ import (
 // telling measures, and what else led to the last decision. Zero width cuts nothing.
 func screen(s *story.Story, now time.Time, width int) [4]string {
 	lines := [4]string{headline(s, now, width)}
-	if w := look(s); w != nil {
+	if w := s.Watch; w != nil {
 		copy(lines[1:3], measures(w.Judgement.Measures))
+		for i := 1; i < 3 && w.Of != s.Step; i++ {
+			if lines[i] != "" {
+				lines[i] += "  (step before)"
+			}
+		}
 		if w.Trouble != "" {
 			lines[1], lines[2] = "metrics   no answer: "+w.Trouble, ""
 		}
@@ -97,7 +102,11 @@ func left(s *story.Story, now time.Time) string {
 func last(s *story.Story) string {
 	w := look(s)
 	if !s.Running() {
-		return strings.Join(filled(users(s), fresh(s.Reason, w)), "; ")
+		why := s.Reason
+		if s.Rollout != nil {
+			why = strings.TrimPrefix(why, s.Rollout.Canary.Name+" is the stable version: ")
+		}
+		return strings.Join(filled(users(s), fresh(why, w)), "; ")
 	}
 	if w != nil && (s.State == "HealthCheck" || s.State == "Hold") {
 		var pods string

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ func add(t *analysis.Total, c analysis.Counts) {
 	}
 }
 
+// Whole tells whether the counts of users are those of the measurements.
+func (r Report) Whole() bool { return r.Users == Of(r.Story).Users }
+
 // Intervals are all measurements, in order.
 func (r Report) Intervals() []analysis.Interval {
 	var out []analysis.Interval
@@ -97,9 +101,11 @@ type Look struct {
 	Now    analysis.Judgement `json:"now"`
 }
 
-// Same tells whether both say the same for the same reason.
+// Same tells whether both say the same, to the last digit.
 func (l Look) Same() bool {
-	return l.Then.Verdict == l.Now.Verdict && l.Then.Reason == l.Now.Reason && l.Then.Hold == l.Now.Hold && l.Then.Enough == l.Now.Enough
+	then, err1 := json.Marshal(l.Then)
+	now, err2 := json.Marshal(l.Now)
+	return err1 == nil && err2 == nil && bytes.Equal(then, now)
 }
 
 // Different counts the verdicts that changed.
@@ -133,6 +139,9 @@ func (r Report) Judge() Rejudged {
 		}
 		var now analysis.Judgement
 		state, now = ro.Policy.Look(state, m.Intervals)
+		if m.Trouble != "" { // HealthCheck overrules the judge where the source fell silent
+			now.Verdict = analysis.Inconclusive
+		}
 		out.Looks = append(out.Looks, Look{At: m.At, Weight: m.Weight, Then: *m.Judgement, Now: now})
 	}
 	return out

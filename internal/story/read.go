@@ -40,6 +40,9 @@ func (s *Story) read(e *types.HistoryEvent) {
 	case e.TaskFailedEventDetails != nil:
 		s.Token = ""
 		s.failed(e, aws.ToString(e.TaskFailedEventDetails.Error), aws.ToString(e.TaskFailedEventDetails.Cause))
+	case e.TaskTimedOutEventDetails != nil:
+		s.Token = ""
+		s.failed(e, aws.ToString(e.TaskTimedOutEventDetails.Error), aws.ToString(e.TaskTimedOutEventDetails.Cause))
 	case e.ExecutionSucceededEventDetails != nil:
 		var end step.End
 		_ = json.Unmarshal([]byte(aws.ToString(e.ExecutionSucceededEventDetails.Output)), &end)
@@ -127,14 +130,17 @@ func (s *Story) looked(e *types.HistoryEvent, w *step.Watch) {
 	s.Watch = w
 	j := w.Judgement
 	m := s.add(e, Looked, w.Reason)
-	m.Action, m.Judgement, m.Intervals, m.Of = w.Action, &j, w.Intervals, w.Of
+	m.Action, m.Judgement, m.Intervals, m.Of, m.Trouble = w.Action, &j, w.Intervals, w.Of, w.Trouble
 }
 
 func (s *Story) failed(e *types.HistoryEvent, name, cause string) {
 	switch name {
 	case string(fault.Asked):
 		var r step.Request
-		_ = json.Unmarshal([]byte(cause), &r)
+		if json.Unmarshal([]byte(cause), &r) != nil || r.Wish == "" {
+			s.add(e, Asked, "somebody asked for what is not known: "+cause)
+			return
+		}
 		text := "a person asked to " + string(r.Wish)
 		if r.Reason != "" {
 			text += ": " + r.Reason

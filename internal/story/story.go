@@ -81,6 +81,8 @@ type Moment struct {
 	Intervals []analysis.Interval `json:"intervals,omitempty"`
 	// Of is the step that was looked at.
 	Of int `json:"of,omitempty"`
+	// Trouble is what the metrics source said instead of an answer, for Looked.
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // Running tells whether the execution goes on.
