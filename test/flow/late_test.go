@@ -1,0 +1,331 @@
+package flow_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepcanary/stepcanary/internal/analysis"
+	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/metric"
+	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
+	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/step"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
+)
+
+// open opens the scene's cluster, for a step that is called without the state machine.
+func (s *scene) open(context.Context, string) (step.Access, error) {
+	return step.Access{
+		Cluster: s.cluster, Records: s.records,
+		Router: func(string) (traffic.Router, error) { return s.router, nil },
+	}, nil
+}
+
+// event is what the execution's task of that state was given, as a duplicate of it would be.
+func (s *scene) event(arn, state string) step.Event {
+	s.Helper()
+	events, err := s.engine.History(arn, 0, 25000, false, true)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for i, e := range events {
+		if e.Details.Name != state || !strings.HasSuffix(e.Type, "StateEntered") {
+			continue
+		}
+		var p struct{ Payload step.Event }
+		for _, e := range events[i:] {
+			if e.Type == "TaskScheduled" {
+				if err := json.Unmarshal([]byte(e.Details.Parameters), &p); err != nil {
+					s.Fatal(err)
+				}
+				return p.Payload
+			}
+		}
+	}
+	s.Fatalf("%s was never in %s", arn, state)
+	return step.Event{}
+}
+
+// A seen is all that a step could have changed.
+type seen struct {
+	Route    traffic.State
+	Record   record.Record
+	Versions int
+}
+
+func (s *scene) seen() (out seen) {
+	s.Helper()
+	var err error
+	if out.Route, err = s.router.Read(s.Context(), route); err != nil {
+		s.Fatal(err)
+	}
+	out.Record = s.record()
+	versions, err := s.cluster.Versions(s.Context(), service)
+	if err != nil {
+		s.Fatal(err)
+	}
+	out.Versions = len(versions)
+	return out
+}
+
+// A function that wakes up when its rollout is over, and another one has the lock or
+// nobody has, changes nothing.
+func TestWhoComesTooLateIsTurnedAway(t *testing.T) {
+	s := newScene(t)
+	s.first()
+	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
+	arn := s.begin(nil)
+	s.end(arn)
+	late := func(t *testing.T) {
+		for state, run := range map[string]func(step.Event) error{
+			"DeployCanary": func(ev step.Event) error {
+				_, err := step.Deploy{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
+				return err
+			},
+			"AwaitReady": func(ev step.Event) error {
+				_, err := step.AwaitReady{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
+				return err
+			},
+			"ShiftWeight": func(ev step.Event) error {
+				_, err := step.ShiftWeight{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
+				return err
+			},
+			"HealthCheck": func(ev step.Event) error {
+				_, err := step.HealthCheck{Open: s.open, Clock: s.clock, Meter: s.metrics(nil)}.Run(t.Context(), ev)
+				return err
+			},
+		} {
+			before := s.seen()
+			if err := run(s.event(arn, state)); !errors.Is(err, fault.Fenced) {
+				t.Errorf("%s: error %v; want it fenced off", state, err)
+			}
+			if diff := cmp.Diff(before, s.seen()); diff != "" {
+				t.Errorf("%s changed something (-before +after):\n%s", state, diff)
+			}
+		}
+		before := s.seen()
+		end, err := step.Promote{Open: s.open, Clock: s.clock}.Run(t.Context(), s.event(arn, "Promote"))
+		if err == nil && end.Outcome != step.OutcomePromoted {
+			t.Errorf("Promote again: %+v", end)
+		}
+		ev := s.event(arn, "Promote")
+		ev.State = "Rollback"
+		if _, err := (step.Rollback{Open: s.open, Clock: s.clock}).Run(t.Context(), ev); err != nil {
+			t.Errorf("Rollback of an ended rollout: %v; want it to do nothing", err)
+		}
+		if diff := cmp.Diff(before, s.seen()); diff != "" {
+			t.Errorf("an end of long ago changed something (-before +after):\n%s", diff)
+		}
+	}
+	late(t)
+	second := s.begin(nil)
+	s.clock.AfterFunc(90*time.Second, func() { late(t) })
+	if e := s.end(second); e.Status != asl.Succeeded {
+		t.Errorf("the second rollout: %s (%s)", e.path, e.cause)
+	}
+	s.settled("checkout-3")
+}
+
+// A lock that was lost and taken again by the same execution is another lock.
+func TestALockOfAnotherEpochIsAnotherLock(t *testing.T) {
+	s, arn := running(t, nil)
+	var err error
+	s.clock.AfterFunc(90*time.Second, func() {
+		ev := s.event(arn, "ShiftWeight")
+		ev.Document.Rollout.Epoch--
+		_, err = step.ShiftWeight{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
+	})
+	s.end(arn)
+	if !errors.Is(err, fault.Fenced) {
+		t.Errorf("error %v; want it fenced off", err)
+	}
+}
+
+// A deployment that was stuck while its rollout ended takes back what it applied, and never
+// a version that was promoted meanwhile.
+func TestALateDeploymentTakesBackItsOwnAlone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		promoted bool
+		want     int
+	}{
+		"the rollout went back":            {false, 1},
+		"the rollout was promoted without": {true, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.first()
+			s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+			arn := s.begin(nil)
+			var ev step.Event
+			var err error
+			s.clock.AfterFunc(time.Minute/2, func() {
+				ev = s.event(arn, "DeployCanary")
+				after := s.core.After
+				s.core.After = func(op string) error {
+					if op != "workload.Apply" {
+						return nil
+					}
+					s.core.After = after
+					fence := s.record().Fence(1 << 20)
+					if err := s.router.Settle(t.Context(), route, "checkout-1", "checkout-2", fence); err != nil {
+						t.Error(err)
+					}
+					rec := s.record()
+					rec.Holder, rec.Canary = "", rec.Stable
+					if tt.promoted {
+						rec.Stable.Name = "checkout-2"
+					}
+					if _, err := s.records.Write(t.Context(), service, rec); err != nil {
+						t.Error(err)
+					}
+					return nil
+				}
+				_, err = step.Deploy{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
+				if v, _ := s.cluster.Versions(t.Context(), service); len(v) != tt.want {
+					t.Errorf("%d versions; want %d", len(v), tt.want)
+				}
+			})
+			s.end(arn)
+			if !errors.Is(err, fault.Fenced) {
+				t.Errorf("error %v; want it fenced off", err)
+			}
+		})
+	}
+}
+
+// The order of an end: recorded first, drained, then removed; and nothing is removed
+// while users are on it.
+func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		canary float64
+		gone   string
+		phase  record.Phase
+	}{
+		"the old version, promoted": {0, "checkout-1", record.Promoted},
+		"the canary, rolled back":   {1, "checkout-2", record.RolledBack},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.first()
+			s.play(map[string]float64{"checkout-1": 0, "checkout-2": tt.canary})
+			var emptied, removed time.Time
+			var phase record.Phase
+			s.core.Before = func(op string) error {
+				now := s.clock.Now()
+				share := s.router.Served(route, now)[tt.gone]
+				if share > 0 {
+					emptied = time.Time{}
+				} else if emptied.IsZero() {
+					emptied = now
+				}
+				if op == "workload.Remove" {
+					removed, phase = now, s.records.Peek(service).Phase
+					if share > 0 {
+						t.Errorf("%s was removed with %d %% of the users", tt.gone, share)
+					}
+				}
+				return nil
+			}
+			s.run(nil)
+			if phase != tt.phase {
+				t.Errorf("at the removal the record said %q; want %q", phase, tt.phase)
+			}
+			if drained := removed.Sub(emptied); drained < 10*time.Second {
+				t.Errorf("%s was drained for %v; want 10 s", tt.gone, drained)
+			}
+		})
+	}
+}
+
+// Each call of each driver fails once as a busy API does: the rollout comes through.
+func TestPassingTroubleOfEveryCallIsBorne(t *testing.T) {
+	s := newScene(t)
+	s.first()
+	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	failed := map[string]bool{}
+	s.core.Before = func(op string) error {
+		if op == "workload.Tell" || failed[op] {
+			return nil
+		}
+		failed[op] = true
+		return fault.Transient
+	}
+	if e := s.run(nil); e.Status != asl.Succeeded {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	if len(failed) < 8 {
+		t.Errorf("%d kinds of calls were made to fail: %v", len(failed), failed)
+	}
+	s.core.Before = nil
+	s.settled("checkout-2")
+}
+
+// Going back to a version without a pod would make it worse: traffic is left, and a person
+// is called.
+func TestAStableVersionWithoutPodsIsNotGoneBackTo(t *testing.T) {
+	s, arn := running(t, nil)
+	s.clock.AfterFunc(80*time.Second, func() {
+		s.cluster.Behave("shop", "checkout-1", cluster.Script{Outages: []cluster.Outage{{}}})
+	})
+	s.ask(arn, 90*time.Second, fault.Aborted, "")
+	e := s.end(arn)
+	if e.Error == nil || *e.Error != "Canary.NeedsOperator" || !strings.Contains(e.cause, "traffic was left as it is") {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	if w := s.router.Served(route, s.clock.Now()); w["checkout-2"] == 0 {
+		t.Errorf("users are split %v; want the canary, which has pods, to keep its share", w)
+	}
+}
+
+// What is judged of a step lies between the moment its weight was seen in force and now minus
+// the source's lag, whatever happened before.
+func TestTheJudgedWindowBeginsWithTheShift(t *testing.T) {
+	s, arn := running(t, nil)
+	var windows []metric.Window
+	var ev step.Event
+	var asked time.Time
+	s.clock.AfterFunc(30*time.Second, func() {
+		ev, asked = s.event(arn, "HealthCheck"), s.clock.Now()
+		if _, err := (step.HealthCheck{Open: s.open, Clock: s.clock, Meter: s.metrics(&windows)}).Run(t.Context(), ev); err != nil {
+			t.Error(err)
+		}
+	})
+	s.end(arn)
+	if len(windows) == 0 {
+		t.Fatal("the source was not asked")
+	}
+	since := ev.Document.Shift.Since
+	if from := windows[0].From; from.Before(since) {
+		t.Errorf("the window begins %v before the shift", since.Sub(from))
+	}
+	if age := asked.Sub(windows[0].To); age < 2*time.Second {
+		t.Errorf("the window ends %v ago; the source lags 2 s", age)
+	}
+}
+
+// metrics opens the scene's meter, and notes the windows that are asked for.
+func (s *scene) metrics(windows *[]metric.Window) step.MeterOpener {
+	return func(context.Context, json.RawMessage) (metric.Meter, error) {
+		return noting{s.meter, windows}, nil
+	}
+}
+
+type noting struct {
+	*meter.Meter
+	windows *[]metric.Window
+}
+
+func (n noting) Intervals(ctx context.Context, sub metric.Subject, w metric.Window) ([]analysis.Interval, error) {
+	if n.windows != nil {
+		*n.windows = append(*n.windows, w)
+	}
+	return n.Meter.Intervals(ctx, sub, w)
+}
