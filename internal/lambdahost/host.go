@@ -24,8 +24,8 @@ import (
 type Options struct {
 	// Binary gives the path of a function's bootstrap, or "" where there is no such function.
 	Binary func(name string) string
-	// Env is the functions' environment, without what Lambda adds.
-	Env []string
+	// Env gives a function's environment, without what Lambda adds. Default: empty.
+	Env func(name string) []string
 	// Timeout ends a call that takes longer, and the process with it. Default: 900 s.
 	Timeout time.Duration
 	// Log gets what the functions write. Default: nothing is kept.
@@ -56,6 +56,9 @@ func New(o Options) *Host {
 	}
 	if o.Most == 0 {
 		o.Most = 50
+	}
+	if o.Env == nil {
+		o.Env = func(string) []string { return nil }
 	}
 	if o.Log == nil {
 		o.Log = io.Discard

@@ -103,10 +103,12 @@ func invoke(t *testing.T, url, function, payload string) (*http.Response, map[st
 }
 
 func TestACallIsAnsweredAndItsProcessStaysWarm(t *testing.T) {
-	_, url := newHost(t, lambdahost.Options{Env: []string{"MARK=1"}, Timeout: time.Minute})
+	_, url := newHost(t, lambdahost.Options{
+		Env: func(name string) []string { return []string{"MARK=" + name} }, Timeout: time.Minute,
+	})
 	resp, first := invoke(t, url, "echo", `{}`)
 	_, second := invoke(t, url, "arn:aws:lambda:eu-west-1:000000000000:function:echo:7", `{}`)
-	if resp.StatusCode != 200 || resp.Header.Get("X-Amz-Function-Error") != "" || first["mark"] != "1" {
+	if resp.StatusCode != 200 || resp.Header.Get("X-Amz-Function-Error") != "" || first["mark"] != "echo" {
 		t.Errorf("answer %v %v", resp.Status, first)
 	}
 	if first["pid"] != second["pid"] {

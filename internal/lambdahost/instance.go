@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -62,7 +63,7 @@ func start(ctx context.Context, name string, o Options) (*instance, error) {
 	go func() { _ = i.server.Serve(listener) }()
 
 	i.cmd = exec.Command(o.Binary(name))
-	i.cmd.Env = append(append([]string{}, o.Env...),
+	i.cmd.Env = append(slices.Clone(o.Env(name)),
 		"AWS_LAMBDA_RUNTIME_API="+listener.Addr().String(), "AWS_LAMBDA_FUNCTION_NAME="+name,
 		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=256", "_HANDLER=bootstrap")
 	i.cmd.Stdout, i.cmd.Stderr = o.Log, o.Log

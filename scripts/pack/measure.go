@@ -40,9 +40,11 @@ func measure(name, binary string) (measurement, error) {
 func startOnce(name, binary string) (measurement, error) {
 	host := lambdahost.New(lambdahost.Options{
 		Binary: func(string) string { return binary },
-		Env: []string{
-			"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none", "AWS_EC2_METADATA_DISABLED=true",
-			"STEPCANARY_STATE_MACHINE=arn:aws:states:eu-west-1:000000000000:stateMachine:stepcanary",
+		Env: func(string) []string {
+			return []string{
+				"AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none", "AWS_EC2_METADATA_DISABLED=true",
+				"STEPCANARY_STATE_MACHINE=arn:aws:states:eu-west-1:000000000000:stateMachine:stepcanary",
+			}
 		},
 		Log: os.Stderr,
 	})
