@@ -45,6 +45,8 @@ func (r *run) breaks(format string, args ...any) {
 func (r *run) checkCall() {
 	now := r.clock.Now()
 	served := r.world.Router.Served(route, now)
+	// A first deployment that goes back leaves a route to nothing, as there was before it.
+	nothing := r.scenario.First && r.world.Records.Peek(service).Stable.Name == ""
 	total := rollout.Weight(0)
 	for name, w := range served {
 		total += w
@@ -52,7 +54,7 @@ func (r *run) checkCall() {
 		if status.Ready > 0 {
 			r.ready[name] = true
 		}
-		if w > 0 && !exists && !r.edited {
+		if w > 0 && !exists && !r.edited && !nothing {
 			r.breaks(gone, name, w)
 		}
 		if w > 0 && !r.ready[name] && !r.noPods[name] && !r.edited && !r.scenario.First {
@@ -144,7 +146,13 @@ func (r *run) outcomes() (stuck bool) {
 			r.mark("an execution ended without a Catch")
 		}
 	}
-	return stuck
+	// The rule on ended executions has no state to end in: its function's errors call a person.
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.wayBack != nil {
+		r.marks["the way back of an ended execution gave up"] = true
+	}
+	return stuck || r.wayBack != nil
 }
 
 func (r *run) record() record.Record {

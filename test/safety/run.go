@@ -99,6 +99,7 @@ type run struct {
 	ready    map[string]bool
 	noPods   map[string]bool // versions whose pods were taken away
 	edited   bool
+	wayBack  error // of the last run of Rollback
 }
 
 // Run runs a scenario with faults and checks it.
@@ -338,7 +339,13 @@ func (r *run) disturb(name string, f local.Handler) local.Handler {
 				r.mu.Unlock()
 			}
 		}
-		return call(ctx, input)
+		out, err := call(ctx, input)
+		if name == "rollback" {
+			r.mu.Lock()
+			r.wayBack = err
+			r.mu.Unlock()
+		}
+		return out, err
 	}
 }
 
