@@ -11,6 +11,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/platform"
+	"github.com/stepcanary/stepcanary/internal/step"
 )
 
 // A console is where a command speaks, and how.
@@ -21,12 +23,14 @@ type console struct {
 	clock clock.Clock
 	// size gives the width of the terminal that out is, 0 where it is none.
 	size func() int
-	json bool
+	// cluster opens a cluster, for what is written into it and not asked of the engine.
+	cluster func(context.Context, platform.Settings, string) (step.Access, error)
+	json    bool
 }
 
 // newConsole speaks through the process's own streams, clock and environment.
 func newConsole(stdout, stderr io.Writer) *console {
-	c := &console{out: stdout, err: stderr, env: os.Getenv, clock: clock.Real{}}
+	c := &console{out: stdout, err: stderr, env: os.Getenv, clock: clock.Real{}, cluster: openCluster}
 	c.size = func() int { return widthOf(stdout) }
 	return c
 }

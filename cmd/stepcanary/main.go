@@ -43,6 +43,7 @@ var commands = []command{
 	{"retry", "[SERVICE | EXECUTION]", "start the same rollout again", retry},
 	{"report", "[SERVICE | EXECUTION]", "write the report of a rollout", writeReport},
 	{"judge", "--report FILE", "judge a report's measurements again", judge},
+	{"freeze", "FOLDER | FILE", "refuse starts for a while (--for, --reason), or no more (--off)", freeze},
 	{"serve", "", "run the local engine: the Step Functions API on loopback", serve},
 	{"version", "", "print the version", version},
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
+	"github.com/stepcanary/stepcanary/internal/platform"
+	"github.com/stepcanary/stepcanary/internal/step"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
 
@@ -146,6 +148,11 @@ func (s *stage) run(ts *testscript.TestScript, neg bool, interrupt int, args []s
 	c := newConsole(ts.Stdout(), ts.Stderr())
 	c.env = ts.Getenv
 	c.clock = &counted{Clock: s.clock, left: interrupt, cancel: cancel}
+	if s.scene != nil {
+		c.cluster = func(context.Context, platform.Settings, string) (step.Access, error) {
+			return step.Access{Records: s.scene.World.Records}, nil
+		}
+	}
 	back, err := os.Getwd()
 	ts.Check(err)
 	ts.Check(os.Chdir(ts.MkAbs(".")))
