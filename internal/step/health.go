@@ -213,6 +213,12 @@ func (w *watcher) why(j analysis.Judgement) string {
 	switch {
 	case w.ro.KubernetesOnly:
 		return fmt.Sprintf("%d of %d pods ready; nothing else can judge this service", w.out.Status.Ready, w.out.Status.Desired)
+	case w.ro.First() && j.Verdict != analysis.Unhealthy && (j.Verdict == analysis.Inconclusive || j.Reason == ""):
+		text := fmt.Sprintf("first deployment: %d of %d pods ready; %d requests were seen", w.out.Status.Ready, w.out.Status.Desired, j.Canary.Requests)
+		if w.out.Trouble != "" {
+			text += "; the metrics source does not answer: " + w.out.Trouble
+		}
+		return text
 	case w.out.Trouble != "" && j.Verdict == analysis.Inconclusive:
 		return "the metrics source does not answer: " + w.out.Trouble
 	case j.Reason == "":
