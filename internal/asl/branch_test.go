@@ -142,10 +142,7 @@ func TestHistoryOfMap(t *testing.T) {
 
 	p = newPlayer(t, items(``, arnF+`,"End":true`), `[1,2]`)
 	p.answer(failing("E"))
-	var end []string
-	for _, e := range p.trail()[len(p.trail())-5:] {
-		end = append(end, e)
-	}
+	end := p.trail()[len(p.trail())-5:]
 	want = []string{"13<12 MapIterationFailed", "14<12 TaskStateAborted", "15<12 MapIterationAborted", "16<12 MapStateFailed", "17<16 ExecutionFailed"}
 	if diff := cmp.Diff(want, end); diff != "" {
 		t.Errorf("history of an item that fails beside another (-want +got):\n%s", diff)

@@ -29,7 +29,7 @@ func parseExpression(text string) (*expression, error) {
 	case strings.HasPrefix(text, "States."):
 		e.call, err = parseCall(text)
 	default:
-		err = fmt.Errorf("%q is neither a path, which begins with $, nor an intrinsic function, which begins with States.", text)
+		err = fmt.Errorf("%q is neither a path, which begins with $, nor an intrinsic function, which begins with the word States and a dot", text)
 	}
 	return e, err
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/clock"
@@ -69,6 +70,9 @@ func LocalWith(o local.Options, p Ports, around func(name string, h local.Handle
 	if o.OnEnd == nil {
 		rollback := around(statemachine.Function("Rollback"), local.Handler(functions["Rollback"]))
 		o.OnEnd = func(ctx context.Context, change local.ExecutionStatusChange) error {
+			if !strings.HasSuffix(change.StateMachineArn, ":"+MachineName) {
+				return nil // somebody else's state machine: there is nothing of ours to take back
+			}
 			return goBack(ctx, rollback, change)
 		}
 	}

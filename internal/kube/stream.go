@@ -61,8 +61,6 @@ type stream struct {
 	tell func(Objects)
 }
 
-var errDone = errors.New("seen enough")
-
 // Watch calls see with every picture of the selection, the present one first,
 // until see says it has seen enough, the context ends or the watch cannot be kept
 // up. It is one request where the server can send the present state in a watch.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/analysis"
@@ -286,6 +287,9 @@ func (w *watcher) read(ctx context.Context, window metric.Window) ([]analysis.In
 	for _, l := range w.ro.Policy.Limits {
 		if l.Kind != analysis.Value || len(intervals) == 0 {
 			continue
+		}
+		if w.ro.First() && strings.Contains(queries[l.Source], "${STABLE}") {
+			continue // there is no stable to ask about: nothing is known, which harms nobody yet
 		}
 		valuer, ok := w.meter.(metric.Valuer)
 		if !ok {

@@ -156,7 +156,7 @@ func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record
 		return rec, fmt.Errorf("start rollout of %s: %w: %s is running since %s",
 			who, fault.Refused, rec.Holder, rec.Acquired.Format(time.RFC3339))
 	}
-	recover := Rollback{Open: s.Open, Executions: s.Executions, Clock: s.Clock}
+	recover := Rollback(s)
 	if _, err := recover.settle(ctx, access, ro.Service, rec, "its owner ended without giving the lock back"); err != nil {
 		return rec, fmt.Errorf("recover from %s: %w", rec.Holder, err)
 	}

@@ -66,8 +66,9 @@ var allowed = map[string][]string{
 	"internal/stepfunctions": {"internal/fault", "internal/task"},
 	"internal/platform":      {"internal/clock", "internal/fault", "internal/kube", "internal/kube/*", "internal/metric", "internal/metric/meters", "internal/step", "internal/stepfunctions", "internal/task", "internal/traffic", "internal/traffic/routers"},
 	"internal/lambdahost":    {"internal/*"},
-	"lambdas/*":              {"internal/clock", "internal/platform", "internal/step", "internal/task", "internal/operate"},
-	"internal/operate":       {"internal/story", "internal/step", "internal/rollout", "internal/fault"},
+	"internal/alarm":         {"internal/story", "internal/step", "internal/rollout", "internal/fault", "internal/clock", "internal/task"},
+	"lambdas/*":              {"internal/clock", "internal/platform", "internal/step", "internal/task", "internal/alarm", "internal/stepfunctions"},
+	"scripts/*":              {"internal/lambdahost"},
 	"cmd/stepcanary":         {"internal/*", "statemachine"},
 	"examples/*":             {},
 }
