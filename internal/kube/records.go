@@ -104,49 +104,15 @@ func formatLease(s workload.Service, rec record.Record) (map[string]any, error) 
 	if rec.Epoch < 0 || rec.Epoch > math.MaxInt32 {
 		return nil, fmt.Errorf("epoch %d does not fit into leaseTransitions", rec.Epoch)
 	}
-	annotations := map[string]any{}
-	put := func(key string, empty bool, value any) error {
-		text, isText := value.(string)
-		if !isText && !empty {
-			b, err := json.Marshal(value)
-			if err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
-			text = string(b)
-		}
-		annotations[key] = text
-		if empty {
-			annotations[key] = nil
-		}
-		return nil
-	}
-	for _, a := range []struct {
-		key   string
-		empty bool
-		value any
-	}{
-		{annotationHolder, rec.Holder == "", rec.Holder},
-		{annotationNumber, rec.Number == 0, rec.Number},
-		{annotationStable, rec.Stable == workload.Version{}, rec.Stable},
-		{annotationCanary, rec.Canary == workload.Version{}, rec.Canary},
-		{annotationPhase, rec.Phase == "", string(rec.Phase)},
-		{annotationRouter, rec.Router == "", rec.Router},
-		{annotationRoute, rec.Route == "", rec.Route},
-		{annotationLast, rec.Last == record.End{}, rec.Last},
-		{annotationFreeze, rec.Freeze == record.Freeze{}, rec.Freeze},
-	} {
-		if err := put(a.key, a.empty, a.value); err != nil {
-			return nil, err
-		}
+	annotations, err := formatAnnotations(rec)
+	if err != nil {
+		return nil, err
 	}
 	spec := map[string]any{
-		"holderIdentity":   nil,
+		"holderIdentity":   orNull(shortHolder(rec.Holder)),
 		"leaseTransitions": rec.Epoch,
 		"acquireTime":      nil,
 		"renewTime":        time.Now().UTC().Format(metav1.RFC3339Micro),
-	}
-	if rec.Holder != "" {
-		spec["holderIdentity"] = shortHolder(rec.Holder)
 	}
 	if !rec.Acquired.IsZero() {
 		spec["acquireTime"] = rec.Acquired.UTC().Format(metav1.RFC3339Micro)
@@ -162,6 +128,46 @@ func formatLease(s workload.Service, rec record.Record) (map[string]any, error) 
 		},
 		"spec": spec,
 	}, nil
+}
+
+func formatAnnotations(rec record.Record) (map[string]any, error) {
+	out := map[string]any{
+		annotationHolder: orNull(rec.Holder),
+		annotationNumber: nil,
+		annotationPhase:  orNull(string(rec.Phase)),
+		annotationRouter: orNull(rec.Router),
+		annotationRoute:  orNull(rec.Route),
+	}
+	if rec.Number != 0 {
+		out[annotationNumber] = strconv.Itoa(rec.Number)
+	}
+	for key, field := range map[string]struct {
+		empty bool
+		value any
+	}{
+		annotationStable: {rec.Stable == workload.Version{}, rec.Stable},
+		annotationCanary: {rec.Canary == workload.Version{}, rec.Canary},
+		annotationLast:   {rec.Last == record.End{}, rec.Last},
+		annotationFreeze: {rec.Freeze == record.Freeze{}, rec.Freeze},
+	} {
+		out[key] = nil
+		if field.empty {
+			continue
+		}
+		b, err := json.Marshal(field.value)
+		if err != nil {
+			return nil, fmt.Errorf("annotation %s: %w", key, err)
+		}
+		out[key] = string(b)
+	}
+	return out, nil
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 func dropNulls(m map[string]any) {
@@ -204,17 +210,23 @@ func parseLease(lease *unstructured.Unstructured) (record.Record, error) {
 		}
 		rec.Number = number
 	}
-	for key, field := range map[string]any{
-		annotationStable: &rec.Stable,
-		annotationCanary: &rec.Canary,
-		annotationLast:   &rec.Last,
-		annotationFreeze: &rec.Freeze,
-	} {
+	for key, field := range map[string]any{annotationStable: &rec.Stable, annotationCanary: &rec.Canary} {
 		if text := annotations[key]; text != "" {
 			if err := json.Unmarshal([]byte(text), field); err != nil {
 				return record.Record{}, fmt.Errorf("annotation %s: %q: %w", key, text, err)
 			}
 		}
 	}
+	// What only people read must not stand in the way of a rollout that goes back; and a
+	// freeze that a person wrote in plain words is a freeze, until the person ends it.
+	if text := annotations[annotationLast]; text != "" && json.Unmarshal([]byte(text), &rec.Last) != nil {
+		rec.Last = record.End{Reason: text}
+	}
+	if text := annotations[annotationFreeze]; text != "" && json.Unmarshal([]byte(text), &rec.Freeze) != nil {
+		rec.Freeze = record.Freeze{Reason: text, Until: forever}
+	}
 	return rec, nil
 }
+
+// forever is the end of a freeze without one.
+var forever = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)

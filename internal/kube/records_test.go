@@ -2,7 +2,9 @@ package kube_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -77,10 +79,24 @@ func TestAPersonsHandOnTheLeaseIsBelieved(t *testing.T) {
 	if r, err := records.Read(t.Context(), s); err != nil || r.Holder != "" {
 		t.Errorf("Read() = holder %q, %v; want a free lock", r.Holder, err)
 	}
-	c.Merge(t, kube.Leases, kube.LeaseName("checkout"), map[string]any{"metadata": map[string]any{
-		"annotations": map[string]any{"stepcanary.dev/freeze": "until Monday"}}})
-	if _, err := records.Read(t.Context(), s); !errors.Is(err, fault.Invalid) {
-		t.Errorf("Read() of a freeze that nobody can parse = %v; want %v", err, fault.Invalid)
+	// A freeze in plain words lasts, and comes back as it was when a rollout writes.
+	annotate := func(key, value string) {
+		c.Merge(t, kube.Leases, kube.LeaseName("checkout"), map[string]any{"metadata": map[string]any{"annotations": map[string]any{key: value}}})
+	}
+	annotate("stepcanary.dev/freeze", "until Monday")
+	for range 2 {
+		r, err := records.Read(t.Context(), s)
+		if err != nil || r.Freeze.Reason != "until Monday" || !r.Freeze.Until.After(time.Now().AddDate(100, 0, 0)) {
+			t.Fatalf("Read() = freeze %+v, %v; want one without an end", r.Freeze, err)
+		}
+		if _, err := records.Write(t.Context(), s, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What a rollout goes by is not guessed.
+	annotate("stepcanary.dev/stable", "checkout-11")
+	if _, err := records.Read(t.Context(), s); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "stepcanary.dev/stable") {
+		t.Errorf("Read() of a stable that nobody can parse = %v; want %v naming the annotation", err, fault.Invalid)
 	}
 }
 
