@@ -1,0 +1,109 @@
+package flow_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/record"
+	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+// A way back that is written and not in force is no way back yet: until the controller has
+// taken it up, nothing is recorded as ended and the canary stays.
+func TestUsersAreSeenBackBeforeTheEnd(t *testing.T) {
+	s, arn := running(t, nil)
+	began := s.clock.Now()
+	s.clock.AfterFunc(80*time.Second, func() { s.router.Script(router.Script{Never: true}) })
+	s.ask(arn, 90*time.Second, fault.Aborted, "")
+	s.clock.AfterFunc(110*time.Second, func() {
+		if rec := s.records.Peek(service); rec.Phase == record.RolledBack || rec.Holder == "" {
+			t.Errorf("%v after the start, with users on the canary, the record says %q, holder %q",
+				s.clock.Now().Sub(began), rec.Phase, rec.Holder)
+		}
+		if v, _ := s.cluster.Versions(t.Context(), service); len(v) != 2 {
+			t.Errorf("versions %v; want both while users are on both", v)
+		}
+		s.router.Script(router.Script{})
+	})
+	if e := s.end(arn); !strings.HasSuffix(e.path, back) {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	s.settled("checkout-1")
+}
+
+// An execution that is stopped when the canary is recorded as stable already is finished, not
+// undone: the old version may be gone.
+func TestAStoppedPromotionIsFinished(t *testing.T) {
+	for _, op := range []string{"traffic.Settle", "workload.Remove"} {
+		t.Run("stopped at "+op, func(t *testing.T) {
+			s, arn := running(t, nil)
+			stopped := false
+			s.core.Before = func(now string) error {
+				if now == op && !stopped {
+					stopped = true
+					s.clock.Go(func() {
+						if _, err := s.engine.Stop(arn, asl.Failure{}); err != nil {
+							t.Error(err)
+						}
+					})
+					_ = s.clock.Sleep(t.Context(), time.Second)
+					return fault.Transient // what the stopped function's call comes to
+				}
+				return nil
+			}
+			if e := s.end(arn); e.Status != asl.Aborted {
+				t.Errorf("status %s, path %s", e.Status, e.path)
+			}
+			s.rest()
+			s.core.Before = nil
+			s.settled("checkout-2")
+			if rec := s.record(); rec.Last.Outcome != "Promoted" {
+				t.Errorf("the record says %+v", rec.Last)
+			}
+		})
+	}
+}
+
+// A version that somebody else brought up serves on as stable, and is left in place when it
+// is replaced.
+func TestAnAdoptedVersionIsLeftInPlace(t *testing.T) {
+	s := newScene(t)
+	s.cluster.Place("shop", workload.Version{Name: "legacy", Deployment: "legacy", Replicas: 2})
+	s.router.Define(route, weights{"legacy": 100})
+	s.play(map[string]float64{"legacy": 0, "checkout-1": 0})
+	if e := s.run(nil); e.Status != asl.Succeeded {
+		t.Fatalf("path %s (%s)", e.path, e.cause)
+	}
+	s.settled("checkout-1")
+	if st, exists := s.cluster.Status("shop", "legacy", s.clock.Now()); !exists || st.Ready != 2 {
+		t.Errorf("legacy: %+v, exists %v; want it untouched", st, exists)
+	}
+}
+
+// What a function that was stuck applied after its rollout had ended goes with the next one.
+func TestLeftoversAreRemovedByTheNextRollout(t *testing.T) {
+	s := newScene(t)
+	s.first()
+	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
+	arn := s.begin(nil)
+	s.end(arn)
+	ev := s.event(arn, "DeployCanary")
+	objects := []workload.Object{
+		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "checkout-2", "namespace": "shop"}},
+	}
+	owner := workload.Ownership{Service: service, Version: 2, Execution: ev.Execution, Replicas: 2}
+	if err := s.cluster.Apply(t.Context(), objects, owner); err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := s.cluster.Versions(t.Context(), service); len(v) != 2 {
+		t.Fatalf("versions %v; want a leftover", v)
+	}
+	if e := s.run(nil); e.Status != asl.Succeeded {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	s.settled("checkout-3")
+}
