@@ -128,7 +128,13 @@ func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.
 		return f.promote(ctx, rec, rec.Canary.Name+" is the stable version; finished by the way back: "+reason)
 	}
 	if rec.Phase != record.RolledBack {
-		var err error
+		fit, why, err := f.fit(ctx, rec)
+		if err != nil {
+			return End{}, err
+		}
+		if !fit {
+			return f.stay(ctx, rec, why+"; the rollout went back because: "+reason)
+		}
 		if rec, err = f.retreat(ctx, rec); err != nil {
 			return End{}, err
 		}
@@ -139,9 +145,6 @@ func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.
 // retreat gives everything to stable and waits until that is in force.
 func (f finish) retreat(ctx context.Context, rec record.Record) (record.Record, error) {
 	if rec.Stable.Name != "" {
-		if err := f.fit(ctx, rec); err != nil {
-			return rec, err
-		}
 		if err := f.toStable(ctx, rec); err != nil {
 			return rec, err
 		}
@@ -154,28 +157,30 @@ func (f finish) retreat(ctx context.Context, rec record.Record) (record.Record, 
 	return rec, nil
 }
 
-// fit makes sure that stable can take the traffic: going back to a version without a ready
-// pod would help nobody while the canary has some.
-func (f finish) fit(ctx context.Context, rec record.Record) error {
-	stable, err := f.status(ctx, rec.Stable)
-	if err != nil {
-		return err
+// fit tells whether stable can take the traffic: going back to a version without a ready pod would
+// help nobody while the canary has some. Where neither has, stable is where people look.
+func (f finish) fit(ctx context.Context, rec record.Record) (fit bool, why string, err error) {
+	if rec.Stable.Name == "" {
+		return true, "", nil
 	}
-	if stable.Ready > 0 {
-		return nil
+	stable, err := f.status(ctx, rec.Stable, standFor)
+	if err != nil || stable.Ready > 0 {
+		return true, "", err
 	}
-	canary, err := f.status(ctx, rec.Canary)
-	if err != nil {
-		return err
+	canary, err := f.status(ctx, rec.Canary, 0)
+	if err != nil || canary.Ready == 0 {
+		return true, "", err
 	}
-	if canary.Ready == 0 {
-		return nil // neither can: stable is where people look
-	}
-	return fmt.Errorf("go back to %s: %w: it has no ready pod (%s), and %s has %d; traffic was left as it is",
-		rec.Stable.Name, fault.NotReady, stable.Problem, rec.Canary.Name, canary.Ready)
+	return false, fmt.Sprintf("%s has no ready pod (%s), so all requests were given to %s, which has %d",
+		rec.Stable.Name, stable.Problem, rec.Canary.Name, canary.Ready), nil
 }
 
-func (f finish) status(ctx context.Context, v workload.Version) (workload.Status, error) {
+// standFor is how long stable may be without a ready pod before it counts as dead.
+const standFor = 20 * time.Second
+
+// status is what Kubernetes says of a version, at the latest after d: at once when it has a
+// ready pod.
+func (f finish) status(ctx context.Context, v workload.Version, d time.Duration) (workload.Status, error) {
 	follower, err := f.access.Cluster.Follow(ctx, f.service, v)
 	if errors.Is(err, fault.NotFound) {
 		return workload.Status{}, nil
@@ -184,11 +189,35 @@ func (f finish) status(ctx context.Context, v workload.Version) (workload.Status
 		return workload.Status{}, fmt.Errorf("follow %s: %w", v.Name, err)
 	}
 	defer follower.Close()
-	st, err := follower.Next(ctx, 0)
-	if err != nil && !errors.Is(err, fault.NotFound) {
-		return st, fmt.Errorf("follow %s: %w", v.Name, err)
+	for end, left := f.Now().Add(d), time.Duration(0); ; left = end.Sub(f.Now()) {
+		st, err := follower.Next(ctx, max(0, left))
+		if err != nil && !errors.Is(err, fault.NotFound) {
+			return st, fmt.Errorf("follow %s: %w", v.Name, err)
+		}
+		if st.Ready > 0 || !f.Now().Before(end) {
+			return st, nil
+		}
 	}
-	return st, nil
+}
+
+// stay ends the rollout on the canary, because stable is dead. It is not a promotion: a person has
+// to look, and the old version's objects are left for that.
+func (f finish) stay(ctx context.Context, rec record.Record, reason string) (End, error) {
+	router, err := f.router(rec)
+	if err != nil {
+		return End{}, err
+	}
+	if err := router.Settle(ctx, f.route(rec), rec.Canary.Name, rec.Stable.Name, rec.Fence(rollout.Last)); err != nil {
+		return End{}, fmt.Errorf("settle route %s on %s: %w", rec.Route, rec.Canary.Name, err)
+	}
+	state, err := router.Await(ctx, f.route(rec), traffic.Split{Canary: rec.Canary.Name, Weight: 100}, settleFor)
+	if err != nil {
+		return End{}, fmt.Errorf("await %s on %s: %w", rec.Canary.Name, rec.Route, err)
+	}
+	if !state.InForce {
+		return End{}, fmt.Errorf("await %s on %s: %w: %s", rec.Canary.Name, rec.Route, fault.NotObserved, state.Why)
+	}
+	return f.release(ctx, rec, rec.Canary, OutcomeNeedsOperator, reason)
 }
 
 func (f finish) toStable(ctx context.Context, rec record.Record) error {

@@ -102,14 +102,15 @@ func (r *run) checkVersion(on string, rec record.Record) {
 			r.breaks(dead, on, v.Name)
 		}
 		// What a request on its way leaves behind when everybody has gone, the next rollout removes.
-		if v.Name != on && exists && !r.marks["a write came half an hour late"] {
+		// Nor is a dead stable version removed: a person has to look at it.
+		if v.Name != on && exists && !r.marks["a write came half an hour late"] && !r.noPods["checkout-1"] {
 			r.breaks(left, v.Name, on)
 		}
 	}
 	if rec.Stable.Name != on && exists && !r.edited {
 		r.breaks(untrue, rec.Stable.Name, on)
 	}
-	if on == "checkout-2" && r.scenario.Bad {
+	if on == "checkout-2" && r.scenario.Bad && !r.noPods["checkout-1"] {
 		r.breaks(badWon)
 	}
 }
@@ -159,6 +160,9 @@ func (r *run) record() record.Record {
 	rec, err := r.world.Records.Read(context.Background(), service)
 	if err != nil {
 		r.breaks("the record cannot be read: %v", err)
+	}
+	if strings.Contains(rec.Last.Reason, "all requests were given to") {
+		r.mark("stable was dead, and users were given to the canary")
 	}
 	if strings.Contains(rec.Last.Reason, "finished by the way back") {
 		r.mark("the way back finished a promotion")

@@ -142,6 +142,7 @@ var sometimes = []string{
 	"an execution ended SUCCEEDED",
 	"an execution ended without a Catch",
 	"an operator was called",
+	"stable was dead, and users were given to the canary",
 	"the record says Promoted",
 	"the record says RolledBack",
 	"the way back finished a promotion",
