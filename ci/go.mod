@@ -1,4 +1,4 @@
-module github.com/stepcanary/stepcanary/ci/tools
+module github.com/stepcanary/stepcanary/ci
 
 go 1.26.3
 
