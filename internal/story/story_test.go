@@ -1,0 +1,229 @@
+package story_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/step"
+	"github.com/stepcanary/stepcanary/internal/story"
+	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
+)
+
+// TestMain keeps the steps' log out of the output.
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
+
+// ready gives a scene in which version 1 serves and version 2 meets these errors.
+func ready(t *testing.T, errors float64) *enginetest.Scene {
+	t.Helper()
+	s := enginetest.New(t)
+	s.First(t)
+	s.Users(100, map[string]float64{"checkout-1": 0, "checkout-2": errors})
+	return s
+}
+
+func ptr(s string) *string { return &s }
+
+// kinds are the kinds of the moments, with their weights; equal neighbours count once.
+func kinds(s *story.Story) string {
+	var out []string
+	for _, m := range s.Moments {
+		k := string(m.Kind)
+		if m.Kind == story.Shifted || m.Kind == story.Over {
+			k += fmt.Sprintf(" %d", m.Weight)
+		}
+		if len(out) == 0 || out[len(out)-1] != k {
+			out = append(out, k)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestStories(t *testing.T) {
+	wish, _ := json.Marshal(step.Request{ID: "1", Wish: rollout.WishPromote, Reason: "urgent"})
+	answer := func(after time.Duration, name fault.Kind, cause string) func(*testing.T, *enginetest.Scene) string {
+		return func(t *testing.T, s *enginetest.Scene) string {
+			s.Clock.Begin()
+			arn := s.Begin(t, nil)
+			s.Clock.AfterFunc(after, func() {
+				if err := s.Engine.SendTaskFailure(s.Token(arn), asl.Failure{Error: ptr(string(name)), Cause: &cause}); err != nil {
+					t.Error(err)
+				}
+			})
+			s.Clock.End()
+			return arn
+		}
+	}
+	begin := func(t *testing.T, s *enginetest.Scene) string { return s.Begin(t, nil) }
+	for name, tt := range map[string]struct {
+		errors  float64
+		run     func(*testing.T, *enginetest.Scene) string
+		outcome string
+		reason  string
+		kinds   string
+		texts   string // one of the moments says this
+	}{
+		"promoted": {
+			run: begin, outcome: step.OutcomePromoted, reason: "checkout-2 is the stable version",
+			kinds: "started, prepared, deployed, ready, shifted 25, looked, shifted 50, looked, shifted 75, looked, shifted 100, looked, over 100",
+			texts: "checkout-1 -> checkout-2 in steps 25, 50, 75, 100",
+		},
+		"rolled back": {
+			errors: 0.3, run: begin, outcome: step.OutcomeRolledBack, reason: "on the canary failed",
+			kinds: "started, prepared, deployed, ready, shifted 25, looked, over 0",
+		},
+		"never ready": {
+			run: func(t *testing.T, s *enginetest.Scene) string {
+				s.World.Cluster.Behave("shop", "checkout-2", cluster.Script{PullFails: true})
+				return s.Begin(t, nil)
+			},
+			outcome: step.OutcomeRolledBack, reason: "ImagePullBackOff",
+			kinds: "started, prepared, deployed, ready, over 0",
+		},
+		"aborted by a person": {
+			run: answer(30*time.Second, fault.Aborted, "looks odd"), outcome: step.OutcomeRolledBack, reason: "looks odd",
+			kinds: "started, prepared, deployed, ready, shifted 25, asked, over 0", texts: "abort: looks odd",
+		},
+		"asked to promote": {
+			run: answer(30*time.Second, fault.Asked, string(wish)), outcome: step.OutcomePromoted,
+			kinds: "started, prepared, deployed, ready, shifted 25, asked, looked, shifted 100, looked, over 100",
+			texts: "a person asked to promote: urgent",
+		},
+		"asked for nonsense": {
+			run: answer(30*time.Second, fault.Asked, "[1]"), outcome: step.OutcomePromoted,
+			kinds: "started, prepared, deployed, ready, shifted 25, asked, looked, shifted 50, looked, shifted 75, looked, shifted 100, looked, over 100",
+			texts: "somebody asked for what is not known: [1]",
+		},
+		"refused": {
+			run: func(t *testing.T, s *enginetest.Scene) string {
+				s.Begin(t, nil)
+				return s.Begin(t, nil)
+			},
+			outcome: step.OutcomeRefused, reason: "is running since", kinds: "started, troubled, over 0", texts: "Canary.Refused",
+		},
+		"bad input": {
+			run: func(t *testing.T, s *enginetest.Scene) string {
+				return s.Begin(t, enginetest.Fields{"percentage_step": 0})
+			},
+			outcome: step.OutcomeRefused, reason: "percentage_step", kinds: "started, troubled, over 0", texts: "check deploy.json",
+		},
+		"stopped from outside": {
+			run: func(t *testing.T, s *enginetest.Scene) string {
+				s.Clock.Begin()
+				arn := s.Begin(t, nil)
+				s.Clock.AfterFunc(30*time.Second, func() {
+					if _, err := s.Engine.Stop(arn, asl.Failure{Error: ptr("Stopped"), Cause: ptr("by hand")}); err != nil {
+						t.Error(err)
+					}
+				})
+				s.Clock.End()
+				return arn
+			},
+			outcome: "Aborted", reason: "the execution was stopped: by hand",
+			kinds: "started, prepared, deployed, ready, shifted 25, over 25",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := ready(t, tt.errors)
+			arn := tt.run(t, s)
+			if err := s.Engine.Wait(t.Context(), arn); err != nil {
+				t.Fatal(err)
+			}
+			events := s.History(t, arn)
+			got := story.Read(arn, events)
+			if got.Outcome != tt.outcome || !strings.Contains(got.Reason, tt.reason) || got.Running() || got.Token != "" {
+				t.Errorf("outcome %q, reason %q, token %q; want %q, %q", got.Outcome, got.Reason, got.Token, tt.outcome, tt.reason)
+			}
+			if d := cmp.Diff(tt.kinds, kinds(got)); d != "" {
+				t.Errorf("moments -want +got\n%s", d)
+			}
+			if !slices.ContainsFunc(got.Moments, func(m story.Moment) bool { return strings.Contains(m.Text, tt.texts) }) {
+				t.Errorf("no moment says %q: %+v", tt.texts, got.Moments)
+			}
+			everyBeginning(t, arn, events)
+		})
+	}
+}
+
+// everyBeginning reads each beginning of a history, as one who watches does: nothing that was
+// told is told differently later.
+func everyBeginning(t *testing.T, arn string, events []types.HistoryEvent) {
+	t.Helper()
+	whole := story.Read(arn, events)
+	for n := 1; n < len(events); n++ {
+		s := story.Read(arn, events[:n])
+		if len(s.Moments) > len(whole.Moments) || cmp.Diff(s.Moments, whole.Moments[:len(s.Moments)]) != "" {
+			t.Fatalf("after %d events another story is told", n)
+		}
+		if s.Elapsed(enginetest.Start.Add(24*time.Hour)) < 0 {
+			t.Fatalf("after %d events the rollout took %v", n, s.Elapsed(enginetest.Start))
+		}
+	}
+}
+
+func TestTheTokenIsThatOfTheStateThatWaits(t *testing.T) {
+	s := ready(t, 0)
+	s.Clock.Begin()
+	arn := s.Begin(t, nil)
+	done := make(chan struct{})
+	s.Clock.AfterFunc(30*time.Second, func() {
+		defer close(done)
+		got := story.Read(arn, s.History(t, arn))
+		if got.Token == "" || got.Token != s.Token(arn) || got.State != "HealthCheck" {
+			t.Errorf("token %q in state %s; want that of HealthCheck", got.Token, got.State)
+		}
+		if b, err := json.Marshal(got); err != nil || strings.Contains(string(b), got.Token) {
+			t.Errorf("the token is written out (%v)", err)
+		}
+	})
+	s.Clock.End()
+	<-done
+	if err := s.Engine.Wait(t.Context(), arn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What the local engine does not make: a redrive, a task that times out, an event of a kind that
+// does not exist yet, output that is no document of ours.
+func TestHistoriesFromElsewhere(t *testing.T) {
+	at := aws.Time(enginetest.Start)
+	events := []types.HistoryEvent{
+		{Id: 1, Timestamp: at, Type: types.HistoryEventTypeExecutionStarted, ExecutionStartedEventDetails: &types.ExecutionStartedEventDetails{}},
+		{Id: 2, Timestamp: at, Type: types.HistoryEventTypeTaskStateEntered, StateEnteredEventDetails: &types.StateEnteredEventDetails{Name: aws.String("HealthCheck")}},
+		{Id: 3, Timestamp: at, Type: types.HistoryEventTypeTaskScheduled, TaskScheduledEventDetails: &types.TaskScheduledEventDetails{Parameters: aws.String(`{"Payload":{"token":"key"}}`)}},
+		{Id: 4, Timestamp: at, Type: types.HistoryEventTypeTaskTimedOut, TaskTimedOutEventDetails: &types.TaskTimedOutEventDetails{Error: aws.String("States.Timeout")}},
+		{Id: 5, Timestamp: at, Type: "NewKindOfEvent"},
+		{Id: 6, Timestamp: at, Type: types.HistoryEventTypeTaskStateExited, StateExitedEventDetails: &types.StateExitedEventDetails{Name: aws.String("HealthCheck"), Output: aws.String(`"no document"`)}},
+		{Id: 7, Timestamp: at, Type: types.HistoryEventTypeExecutionTimedOut},
+	}
+	s := story.Read("arn:aws:states:eu-central-1:1:execution:stepcanary:x", events)
+	if s.Name != "x" || s.Outcome != "TimedOut" || s.Running() || s.Token != "" {
+		t.Errorf("story = %+v", s)
+	}
+	if got := kinds(s); got != "started, troubled, over 0" {
+		t.Errorf("moments %s", got)
+	}
+	s = story.Read("x", append(events, types.HistoryEvent{Id: 8, Timestamp: at, Type: types.HistoryEventTypeExecutionRedriven}))
+	if !s.Running() || s.Outcome != "" || s.Reason != "" {
+		t.Errorf("after a redrive: %+v", s)
+	}
+	if s = story.Read("", nil); len(s.Moments) != 0 || s.Elapsed(time.Now()) != 0 {
+		t.Errorf("without events: %+v", s)
+	}
+}
