@@ -1,107 +1,156 @@
 package task_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/task"
 )
 
-// A desk answers tokens with an error of its own.
-type desk struct {
-	err     error
-	answers []string
+// TestMain keeps the log out of the output.
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
 }
 
-func (d *desk) Answer(_ context.Context, token string, output json.RawMessage) error {
-	d.answers = append(d.answers, token+" "+string(output))
-	return d.err
+const anEvent = `{"execution": "arn:x", "state": "Hold", "token": "key"}`
+
+// failing is a function whose step ends with this error.
+func failing(err error) task.Func {
+	return task.Handler(func(context.Context, step.Event) (step.Ready, error) { return step.Ready{}, err })
 }
 
-func ends(_ context.Context, ev step.Event) (step.End, error) {
-	return step.End{Outcome: step.OutcomePromoted, Reason: ev.Execution}, nil
-}
-
-// A token that a person answered first is no error: the state machine has gone on.
-func TestATokenIsAnsweredOnce(t *testing.T) {
+func TestAnErrorHasTheNameThatTheMachineMatches(t *testing.T) {
 	for name, tt := range map[string]struct {
-		answer error
-		input  string
-		kind   fault.Kind
+		err  error
+		want fault.Kind
 	}{
-		"the first answer":          {nil, `{"execution":"e","token":"t"}`, ""},
-		"somebody was first":        {fmt.Errorf("answer: %w", task.ErrAnswered), `{"execution":"e","token":"t"}`, ""},
-		"the API is busy":           {fmt.Errorf("answer: %w", fault.Transient), `{"execution":"e","token":"t"}`, fault.Transient},
-		"an event without a token":  {nil, `{"execution":"e"}`, fault.Invalid},
-		"an event without its name": {nil, `{"token":"t"}`, fault.Invalid},
-		"an event that is no JSON":  {nil, `]`, fault.Invalid},
+		"a refusal":                      {fmt.Errorf("start: %w: frozen", fault.Refused), fault.Refused},
+		"a conflict below other words":   {fmt.Errorf("take: %w", fmt.Errorf("write: %w", fault.Conflict)), fault.Conflict},
+		"a kind beside the error itself": {fmt.Errorf("read: %w: %w", fault.Transient, errors.New("EOF")), fault.Transient},
+		"an abort":                       {fault.Aborted, fault.Aborted},
+		"an error of nobody's kind":      {errors.New("what"), fault.Internal},
+		"a context that ended":           {context.DeadlineExceeded, fault.Internal},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &desk{err: tt.answer}
-			_, err := task.Answering(task.Handler(ends), d)(t.Context(), json.RawMessage(tt.input))
+			_, err := failing(tt.err)(t.Context(), json.RawMessage(anEvent))
 			var named messages.InvokeResponse_Error
-			if errors.As(err, &named); named.Type != string(tt.kind) {
-				t.Errorf("error %v; want %q", err, tt.kind)
+			if !errors.As(err, &named) {
+				t.Fatalf("error %T; Lambda takes the name from messages.InvokeResponse_Error alone", err)
 			}
-			if want := tt.kind != fault.Invalid; (len(d.answers) == 1) != want {
-				t.Errorf("answers %q; want one: %v", d.answers, want)
+			if named.Type != string(tt.want) || named.Message != tt.err.Error() {
+				t.Errorf("name %q, message %q; want %q, %q", named.Type, named.Message, tt.want, tt.err)
 			}
 		})
 	}
 }
 
-// Every kind of error gets the name that the state machine's Catch matches, however deep it is.
-func TestAnErrorIsNamedByItsKind(t *testing.T) {
-	for _, kind := range []fault.Kind{fault.Invalid, fault.Refused, fault.Transient, fault.Fenced, fault.Internal} {
-		fails := func(context.Context, step.Event) (step.End, error) {
-			return step.End{}, fmt.Errorf("above: %w", fmt.Errorf("below: %w", kind))
-		}
-		_, err := task.Handler(fails)(t.Context(), json.RawMessage(`{"execution":"e"}`))
-		var named messages.InvokeResponse_Error
-		if !errors.As(err, &named) || named.Type != string(kind) {
-			t.Errorf("error %#v; want the name %s", err, kind)
-		}
+func TestEvents(t *testing.T) {
+	bridge := func(status, more string) string {
+		return `{"source": "aws.states", "detail-type": "Step Functions Execution Status Change",
+			"detail": {"executionArn": "arn:x", "status": "` + status + `", "input": "{\"microservice_name\": \"checkout\"}"` + more + `}}`
+	}
+	input := json.RawMessage(`{"microservice_name": "checkout"}`)
+	for name, tt := range map[string]struct {
+		in   string
+		want step.Event
+		err  string
+	}{
+		"of a Task":             {in: anEvent, want: step.Event{Execution: "arn:x", State: "Hold", Token: "key"}},
+		"without its execution": {in: `{"state": "Hold"}`, err: "execution is missing"},
+		"no JSON":               {in: `nonsense`, err: "read event"},
+		"a list":                {in: `[]`, err: "read event"},
+		"of EventBridge, stopped": {in: bridge("ABORTED", ""), want: step.Event{
+			Execution: "arn:x", State: "Rollback", Input: input,
+			Document: step.Document{Error: &step.Failure{Error: "Canary.Aborted", Cause: "the execution ended ABORTED"}},
+		}},
+		"of EventBridge, failed": {in: bridge("FAILED", `, "error": "States.Runtime", "cause": "no such path"`), want: step.Event{
+			Execution: "arn:x", State: "Rollback", Input: input,
+			Document: step.Document{Error: &step.Failure{Error: "States.Runtime", Cause: "no such path"}},
+		}},
+		"of EventBridge, error null": {in: bridge("TIMED_OUT", `, "error": null, "cause": null`), want: step.Event{
+			Execution: "arn:x", State: "Rollback", Input: input,
+			Document: step.Document{Error: &step.Failure{Error: "Canary.Aborted", Cause: "the execution ended TIMED_OUT"}},
+		}},
+		"of EventBridge, without input": {in: `{"detail-type": "x", "detail": {"executionArn": "arn:x", "status": "FAILED"}}`, want: step.Event{
+			Execution: "arn:x", State: "Rollback",
+			Document: step.Document{Error: &step.Failure{Error: "Canary.Aborted", Cause: "the execution ended FAILED"}},
+		}},
+		"of EventBridge, about nothing": {in: `{"detail-type": "x", "detail": {}}`, err: "detail.executionArn is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got step.Event
+			_, err := task.Handler(func(_ context.Context, ev step.Event) (step.Ready, error) {
+				got = ev
+				return step.Ready{}, nil
+			})(t.Context(), json.RawMessage(tt.in))
+			if tt.err != "" {
+				var named messages.InvokeResponse_Error
+				if !errors.As(err, &named) || named.Type != string(fault.Invalid) || !strings.Contains(named.Message, tt.err) {
+					t.Errorf("error %v, want %s with %q", err, fault.Invalid, tt.err)
+				}
+				return
+			}
+			if d := cmp.Diff(tt.want, got); err != nil || d != "" {
+				t.Errorf("error %v, event -want +got\n%s", err, d)
+			}
+		})
 	}
 }
 
-// The rule on ended executions speaks EventBridge's language.
-func TestAnEndThatNoCatchSawIsAWayBack(t *testing.T) {
-	var got step.Event
-	f := task.Handler(func(_ context.Context, ev step.Event) (step.End, error) { got = ev; return step.End{}, nil })
-	_, err := f(t.Context(), json.RawMessage(`{"source":"aws.states","detail-type":"Step Functions Execution Status Change",
-		"detail":{"executionArn":"arn:x","status":"TIMED_OUT","input":"{\"cluster_name\":\"bed\"}"}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.Execution != "arn:x" || string(got.Input) != `{"cluster_name":"bed"}` || got.Document.Error == nil ||
-		got.Document.Error.Cause != "the execution ended TIMED_OUT" {
-		t.Errorf("event %+v", got)
-	}
+// answers takes answers, or refuses them.
+type answers struct {
+	token, output string
+	err           error
 }
 
-// What a deploy.json's author put into it, a password in the template too, and the key of a
-// waiting task reach no log line.
-func TestTheInputAndTheTokenAreNotLogged(t *testing.T) {
-	var out bytes.Buffer
-	was := slog.Default()
-	slog.SetDefault(slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	defer slog.SetDefault(was)
-	fails := func(context.Context, step.Event) (step.End, error) { return step.End{}, fault.Refused }
-	input := json.RawMessage(`{"execution":"arn:x","state":"HealthCheck","token":"the-token","input":{"password":"hunter2"}}`)
-	for _, f := range []task.Func{task.Handler(ends), task.Handler(fails), task.Answering(task.Handler(ends), &desk{})} {
-		_, _ = f(t.Context(), input)
-	}
-	if s := out.String(); !strings.Contains(s, "arn:x") || strings.Contains(s, "hunter2") || strings.Contains(s, "the-token") {
-		t.Errorf("log:\n%s\nwant the execution in it, and neither input nor token", s)
+func (a *answers) Answer(_ context.Context, token string, output json.RawMessage) error {
+	a.token, a.output = token, string(output)
+	return a.err
+}
+
+func TestAFunctionAnswersItsOwnToken(t *testing.T) {
+	good := failing(nil)
+	for name, tt := range map[string]struct {
+		f        task.Func
+		in       string
+		err      error
+		want     fault.Kind // empty: no error
+		answered bool
+	}{
+		"with what it would return":     {f: good, in: anEvent, answered: true},
+		"that somebody answered before": {f: good, in: anEvent, err: task.ErrAnswered, answered: true},
+		"that cannot be answered now":   {f: good, in: anEvent, err: fmt.Errorf("send: %w", fault.Transient), want: fault.Transient, answered: true},
+		"not when its step failed":      {f: failing(fault.Conflict), in: anEvent, want: fault.Conflict},
+		"not without a token":           {f: good, in: `{"execution": "arn:x"}`, want: fault.Invalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := &answers{err: tt.err}
+			out, err := task.Answering(tt.f, a)(t.Context(), json.RawMessage(tt.in))
+			if tt.want == "" && (err != nil || string(out) != "{}") {
+				t.Errorf("= %s, %v; want {}", out, err)
+			}
+			var named messages.InvokeResponse_Error
+			if tt.want != "" && (!errors.As(err, &named) || named.Type != string(tt.want)) {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+			if strings.Contains(fmt.Sprint(err), "key") {
+				t.Errorf("the token is in the error: %v", err)
+			}
+			if tt.answered != (a.token == "key") || tt.answered && !json.Valid([]byte(a.output)) {
+				t.Errorf("answered %q with %s", a.token, a.output)
+			}
+		})
 	}
 }
