@@ -18,6 +18,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/record"
 	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/traffic"
+	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
 
@@ -138,7 +139,7 @@ func TestWhoComesTooLateIsTurnedAway(t *testing.T) {
 func TestALockOfAnotherEpochIsAnotherLock(t *testing.T) {
 	s, arn := running(t, nil)
 	var err error
-	s.clock.AfterFunc(90*time.Second, func() {
+	s.clock.AfterFunc(30*time.Second, func() {
 		ev := s.event(arn, "ShiftWeight")
 		ev.Document.Rollout.Epoch--
 		_, err = step.ShiftWeight{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
@@ -268,20 +269,35 @@ func TestPassingTroubleOfEveryCallIsBorne(t *testing.T) {
 	s.settled("checkout-2")
 }
 
-// Going back to a version without a pod would make it worse: traffic is left, and a person
-// is called.
+// Going back to a version without a pod would help nobody: users are given to the canary, which
+// has some, and a person is called.
 func TestAStableVersionWithoutPodsIsNotGoneBackTo(t *testing.T) {
 	s, arn := running(t, nil)
 	s.clock.AfterFunc(80*time.Second, func() {
 		s.cluster.Behave("shop", "checkout-1", cluster.Script{Outages: []cluster.Outage{{}}})
 	})
-	s.ask(arn, 90*time.Second, fault.Aborted, "")
+	s.ask(arn, 90*time.Second, fault.Aborted, "the dashboard looks odd")
 	e := s.end(arn)
-	if e.Error == nil || *e.Error != "Canary.NeedsOperator" || !strings.Contains(e.cause, "traffic was left as it is") {
+	if e.Error == nil || *e.Error != "Canary.NeedsOperator" || !strings.Contains(e.cause, "given to checkout-2") ||
+		!strings.Contains(e.cause, "the dashboard looks odd") {
 		t.Errorf("path %s (%s)", e.path, e.cause)
 	}
-	if w := s.router.Served(route, s.clock.Now()); w["checkout-2"] == 0 {
-		t.Errorf("users are split %v; want the canary, which has pods, to keep its share", w)
+	if diff := cmp.Diff(weights{"checkout-2": 100}, s.router.Served(route, s.clock.Now())); diff != "" {
+		t.Errorf("users (-want +got):\n%s", diff)
+	}
+}
+
+// A way back that cannot be finished ends with a person, and the lock is kept.
+func TestAWayBackThatFailsCallsAPerson(t *testing.T) {
+	s, arn := running(t, nil)
+	s.clock.AfterFunc(80*time.Second, func() { s.router.Script(router.Script{Never: true, Why: "no controller"}) })
+	s.ask(arn, 90*time.Second, fault.Aborted, "")
+	e := s.end(arn)
+	if e.Error == nil || *e.Error != "Canary.NeedsOperator" || !strings.Contains(e.cause, "no controller") {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	if rec := s.record(); rec.Holder != arn {
+		t.Errorf("holder %q; want the lock kept", rec.Holder)
 	}
 }
 
