@@ -10,6 +10,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/record"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 	"github.com/stepcanary/stepcanary/internal/workload"
+	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
 
 // A way back that is written and not in force is no way back yet: until the controller has
@@ -19,7 +20,7 @@ func TestUsersAreSeenBackBeforeTheEnd(t *testing.T) {
 	began := s.clock.Now()
 	s.clock.AfterFunc(80*time.Second, func() { s.router.Script(router.Script{Never: true}) })
 	s.ask(arn, 90*time.Second, fault.Aborted, "")
-	s.clock.AfterFunc(110*time.Second, func() {
+	s.clock.AfterFunc(170*time.Second, func() {
 		if rec := s.records.Peek(service); rec.Phase == record.RolledBack || rec.Holder == "" {
 			t.Errorf("%v after the start, with users on the canary, the record says %q, holder %q",
 				s.clock.Now().Sub(began), rec.Phase, rec.Holder)
@@ -65,6 +66,18 @@ func TestAStoppedPromotionIsFinished(t *testing.T) {
 				t.Errorf("the record says %+v", rec.Last)
 			}
 		})
+	}
+}
+
+// What Kubernetes says will never start is seen in a minute, whatever the deadline.
+func TestWhatWillNeverStartIsNotWaitedFor(t *testing.T) {
+	s := newScene(t)
+	s.first()
+	s.cluster.Behave("shop", "checkout-2", cluster.Script{PullFails: true})
+	began := s.clock.Now()
+	e := s.run(fields{"deadlines": fields{"ready": "2h"}})
+	if took := s.clock.Now().Sub(began); e.path != toReady+back || took > time.Minute+10*time.Second {
+		t.Errorf("path %s after %v", e.path, took)
 	}
 }
 

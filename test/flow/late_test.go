@@ -208,25 +208,21 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 	for name, tt := range map[string]struct {
 		canary float64
 		gone   string
+		stays  string
 		phase  record.Phase
 	}{
-		"the old version, promoted": {0, "checkout-1", record.Promoted},
-		"the canary, rolled back":   {1, "checkout-2", record.RolledBack},
+		"the old version, promoted": {0, "checkout-1", "checkout-2", record.Promoted},
+		"the canary, rolled back":   {1, "checkout-2", "checkout-1", record.RolledBack},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
 			s.first()
 			s.play(map[string]float64{"checkout-1": 0, "checkout-2": tt.canary})
-			var emptied, removed time.Time
+			var recorded, removed time.Time
 			var phase record.Phase
 			s.core.Before = func(op string) error {
 				now := s.clock.Now()
 				share := s.router.Served(route, now)[tt.gone]
-				if share > 0 {
-					emptied = time.Time{}
-				} else if emptied.IsZero() {
-					emptied = now
-				}
 				if op == "workload.Remove" {
 					removed, phase = now, s.records.Peek(service).Phase
 					if share > 0 {
@@ -235,13 +231,21 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 				}
 				return nil
 			}
+			s.core.After = func(op string) error {
+				if op == "record.Write" && s.records.Peek(service).Phase == tt.phase {
+					recorded = s.clock.Now()
+				}
+				return s.split(op)
+			}
 			s.run(nil)
 			if phase != tt.phase {
 				t.Errorf("at the removal the record said %q; want %q", phase, tt.phase)
 			}
-			if drained := removed.Sub(emptied); drained < 10*time.Second {
+			if drained := removed.Sub(recorded); drained < 10*time.Second {
 				t.Errorf("%s was drained for %v; want 10 s", tt.gone, drained)
 			}
+			s.core.Before = nil
+			s.settled(tt.stays)
 		})
 	}
 }

@@ -1,0 +1,157 @@
+package object
+
+import (
+	"errors"
+	"maps"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/kube"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+)
+
+// route is an object whose first rule has these back ends.
+func route(fence string, refs ...any) *unstructured.Unstructured {
+	metadata := map[string]any{"name": "checkout", "annotations": map[string]any{"team": "shop"}}
+	if fence != "" {
+		metadata["annotations"] = map[string]any{"team": "shop", Fence: fence}
+	}
+	return &unstructured.Unstructured{Object: map[string]any{"metadata": metadata, "refs": refs}}
+}
+
+func ref(name string, weight any) map[string]any {
+	out := map[string]any{"name": name, "port": int64(80), "filters": []any{"the team's"}}
+	if weight != nil {
+		out["weight"] = weight
+	}
+	return out
+}
+
+func rulesOfRefs(o *unstructured.Unstructured) ([]Rule, error) {
+	refs, _ := o.Object["refs"].([]any)
+	r := Rule{Path: "refs", At: []string{"refs"}, Refs: refs, Like: func(ref map[string]any, name string) map[string]any {
+		return map[string]any{"name": name, "port": ref["port"]}
+	}}
+	for _, v := range refs {
+		m := v.(map[string]any)
+		b := Backend{Name: m["name"].(string), Weight: 1}
+		if w, ok := m["weight"].(int64); ok {
+			b.Weight = w
+		}
+		r.Backends = append(r.Backends, b)
+	}
+	return []Rule{r}, nil
+}
+
+var driver = Route{Kind: "Refs", Rules: rulesOfRefs}
+
+func shifts(w rollout.Weight) edit {
+	return func(o *unstructured.Unstructured, p *kube.Patch) error {
+		s := traffic.Split{Stable: "checkout-1", Canary: "checkout-2", Weight: w}
+		return driver.edit(o, s, func(rule Rule, m move) { rule.move(p, m, s) })
+	}
+}
+
+func settles(keep, drop string) edit {
+	return func(o *unstructured.Unstructured, p *kube.Patch) error {
+		return driver.edit(o, traffic.Split{Stable: drop, Canary: keep, Weight: 100}, func(rule Rule, m move) { rule.settle(p, m, keep) })
+	}
+}
+
+// played is what the patch makes of the back ends, and the fence that it writes.
+func played(o *unstructured.Unstructured, p kube.Patch) (refs []any, fence any) {
+	refs = append(refs, o.Object["refs"].([]any)...)
+	for _, op := range p {
+		if op.Path == "/metadata/annotations/stepcanary.dev~1fence" {
+			fence = op.Value
+			continue
+		}
+		for i := range len(refs) + 1 {
+			at := "/refs/" + strconv.Itoa(i)
+			switch {
+			case op.Path == at+"/weight":
+				m := maps.Clone(refs[i].(map[string]any))
+				m["weight"] = op.Value
+				refs[i] = m
+			case op.Path == at && op.Op == "remove":
+				refs = append(refs[:i:i], refs[i+1:]...)
+			case op.Path == at && i < len(refs) && op.Op == "replace":
+				refs[i] = op.Value
+			case op.Path == at: // RFC 6902: add to an array inserts
+				refs = append(refs[:i:i], append([]any{op.Value}, refs[i:]...)...)
+			default:
+				continue
+			}
+			break
+		}
+	}
+	return refs, fence
+}
+
+// One patch holds the weights, each written out, and the fence; the rest of a back end stays.
+func TestWhatIsWritten(t *testing.T) {
+	fence := rollout.Fence{Epoch: 3, Seq: 2}
+	for name, tt := range map[string]struct {
+		route *unstructured.Unstructured
+		edit  edit
+		want  []any
+	}{
+		"the canary is named, with an explicit zero": {
+			route("3.1", ref("checkout-1", int64(100))), shifts(0),
+			[]any{ref("checkout-1", int64(100)), map[string]any{"name": "checkout-2", "port": int64(80), "weight": int64(0)}},
+		},
+		"the two move": {
+			route("3.1", ref("checkout-1", int64(100)), ref("checkout-2", int64(0))), shifts(25),
+			[]any{ref("checkout-1", int64(75)), ref("checkout-2", int64(25))},
+		},
+		"all the way back, with an explicit zero": {
+			route("3.1", ref("checkout-1", int64(75)), ref("checkout-2", int64(25))), shifts(0),
+			[]any{ref("checkout-1", int64(100)), ref("checkout-2", int64(0))},
+		},
+		"all the way, with an explicit zero": {
+			route("", ref("checkout-1", int64(75)), ref("checkout-2", int64(25))), shifts(100),
+			[]any{ref("checkout-1", int64(0)), ref("checkout-2", int64(100))},
+		},
+		"settled on the new one": {
+			route("2.9", ref("checkout-1", int64(0)), ref("checkout-2", int64(100))), settles("checkout-2", "checkout-1"),
+			[]any{ref("checkout-2", int64(100))},
+		},
+		"settled on the old one": {
+			route("2.9", ref("checkout-1", int64(100)), ref("checkout-2", int64(0))), settles("checkout-1", "checkout-2"),
+			[]any{ref("checkout-1", int64(100))},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := plan(tt.route, fence, tt.edit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refs, written := played(tt.route, p)
+			if diff := cmp.Diff(tt.want, refs); diff != "" {
+				t.Errorf("back ends (-want +got):\n%s\npatch %v", diff, p)
+			}
+			if written != "3.2" {
+				t.Errorf("the fence %v is written; want 3.2", written)
+			}
+		})
+	}
+}
+
+// Who comes after a newer writer writes nothing.
+func TestAnOlderFenceIsTurnedAway(t *testing.T) {
+	for _, newer := range []string{"3.3", "4.0"} {
+		p, err := plan(route(newer, ref("checkout-1", int64(100))), rollout.Fence{Epoch: 3, Seq: 2}, shifts(25))
+		if !errors.Is(err, fault.Fenced) || len(p) > 0 {
+			t.Errorf("over %s: %v, %v; want it fenced off", newer, p, err)
+		}
+	}
+	p, err := plan(route("3.2", ref("checkout-1", int64(75)), ref("checkout-2", int64(25))), rollout.Fence{Epoch: 3, Seq: 2}, shifts(25))
+	if err != nil || len(p) > 0 {
+		t.Errorf("the same once more: %v, %v; want nothing to write", p, err)
+	}
+}
