@@ -26,14 +26,7 @@ func TestCluster(t *testing.T) {
 			Ready: func(t *testing.T, name string, ready bool) {
 				k.Set(name, map[bool]map[string]any{true: kubetest.Ready(), false: kubetest.Unready()}[ready])
 			},
-			CannotPull: func(t *testing.T, name string) {
-				k.Set(name, kubetest.Waiting("ErrImagePull", "not found", 0, nil))
-				for i, reason := range []string{"ImagePullBackOff", "ErrImagePull"} {
-					time.AfterFunc(time.Duration(i+1)*400*time.Millisecond, func() {
-						k.Set(name, kubetest.Waiting(reason, "not found", 0, nil))
-					})
-				}
-			},
+			CannotPull: func(t *testing.T, name string) { cannotPull(t, k, name) },
 			Crash: func(t *testing.T, name string) {
 				k.Set(name, kubetest.Waiting("CrashLoopBackOff", "back-off 10s", 1, kubetest.Exited(1, "Error")))
 			},
@@ -44,6 +37,25 @@ func TestCluster(t *testing.T) {
 			},
 		}
 	})
+}
+
+// cannotPull attempts again and again, with a pause after each attempt, until the
+// test is over.
+func cannotPull(t *testing.T, k *kubetest.Kubelet, name string) {
+	over, done := make(chan struct{}), make(chan struct{})
+	k.Set(name, kubetest.Waiting("ErrImagePull", "not found", 0, nil))
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-over:
+				return
+			case <-time.After(200 * time.Millisecond):
+				k.Set(name, kubetest.Waiting([]string{"ImagePullBackOff", "ErrImagePull"}[i%2], "not found", 0, nil))
+			}
+		}
+	}()
+	t.Cleanup(func() { close(over); <-done })
 }
 
 // place makes a Deployment and a Service as a team without us would have them.
