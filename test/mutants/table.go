@@ -1,0 +1,101 @@
+package main
+
+// Places that several mutants share.
+const (
+	machine = "statemachine/rollout.asl.json"
+	health  = "internal/step/health.go"
+	ready   = "internal/step/ready.go"
+	back    = "internal/step/rollback.go"
+	promote = "internal/step/promote.go"
+	prepare = "internal/step/prepare.go"
+	deploy  = "internal/step/deploy.go"
+	object  = "internal/traffic/object/object.go"
+	write   = "internal/traffic/object/write.go"
+	rules   = "internal/rollout/next.go"
+
+	flow    = "test/flow"
+	objects = "internal/traffic/object"
+)
+
+// table lists the mutants, by promise.
+var table = []Mutant{
+	{"the lock is not checked", "internal/step/ports.go", "",
+		"if rec.Holder != ro.Execution || rec.Epoch != ro.Epoch {", "if false {", "6", flow, "TestWhoComesTooLateIsTurnedAway"},
+	{"the lock's epoch is not compared", "internal/step/ports.go", "",
+		" || rec.Epoch != ro.Epoch", "", "6", flow, "TestALockOfAnotherEpochIsAnotherLock"},
+	{"a running owner's lock is taken", prepare, "", "if !ended {", "if !ended && false {", "6", flow, "TestOfAHundredStartsAtOnceOneRuns"},
+	{"a dead owner's lock is taken without the way back", prepare, "",
+		"if _, err := recover.settle(ctx, access, ro.Service, rec, \"its owner ended without giving the lock back\"); err != nil {",
+		"if err := error(nil); err != nil {\n\t\t_ = recover", "6", flow, "TestADeadOwnersLockIsTakenOverAfterItsWayBack"},
+	{"a freeze is not heeded", prepare, "", "rec.Freeze.Until.After(now)", "rec.Freeze.Until.After(now) && false", "6", flow, "TestAFrozenServiceIsRefused"},
+	{"the epoch is not raised", prepare, "", "\trec.Epoch++\n", "", "6", flow, "TestARolloutAfterARollbackGetsANewNumber"},
+	{"a version number is used again", prepare, "",
+		"rec.Number = max(rec.Number, ro.Stable.Number) + 1", "rec.Number = ro.Stable.Number + 1", "7", flow, "TestARolloutAfterARollbackGetsANewNumber"},
+	{"the record is written whatever it says now", "internal/record/memory/memory.go", "",
+		"have != rec.Revision {", "have != rec.Revision && false {", "6", "internal/record/memory", "TestRecords"},
+	{"the Lease is written whatever it says now", "internal/kube/records.go", "",
+		`lease["metadata"].(map[string]any)["resourceVersion"] = rec.Revision`, "", "6", "internal/kube", "TestALeaseIsWrittenFromTheRevisionThatWasRead"},
+
+	{"the route's fence is not compared", object, "", "if f.Before(fence) {", "if f.Before(fence) && false {", "6", objects, "TestAnOlderFenceIsTurnedAway"},
+	{"the route's fence is not compared, in memory", "internal/traffic/memory/memory.go", "",
+		"if f.Before(rt.fence) {", "if false {", "6", "internal/traffic/memory", "TestRouter"},
+	{"the fence is not written", object, "", "p.Annotate(o, Fence, f.String())", "_ = p", "6", objects, "TestWhatIsWritten"},
+
+	{"a rollback does not wait until users have gone", back, "await the way back on %s: %w\", rec.Route, err)\n\t}\n",
+		"if !state.InForce {", "if false {", "1", flow, "TestUsersAreSeenBackBeforeTheEnd"},
+	{"a rollback removes stable", back, "", "f.access.Cluster.Remove(ctx, f.service, rec.Canary)",
+		"f.access.Cluster.Remove(ctx, f.service, rec.Stable)", "5", flow, "TestNothingIsRemovedWhileUsersAreOnIt"},
+	{"a rollback goes to a stable version without pods", back, "", "if err != nil || stable.Ready > 0 {", "if true {", "1", flow, "TestAStableVersionWithoutPodsIsNotGoneBackTo"},
+	{"the way back undoes a promotion", back, "defaultDrain)\n}\n\nfunc (s Rollback) settleWithin", "if rec.Phase == record.Promoted {", "if false {",
+		"1", flow, "TestAStoppedPromotionIsFinished"},
+	{"the way back of an ended rollout acts", back, "", "if rec.Holder != ev.Execution {", "if false {", "1", flow, "TestWhoComesTooLateIsTurnedAway"},
+	{"the rule on ended executions is not run", "internal/engine/engine.go", "", "_, err = rollback(ctx, event)", "_ = event", "1", flow, "TestNonsenseInATokenGoesBack"},
+	{"a promotion is recorded only at its end", promote, "", "if rec.Phase != record.Promoted {", "if false {", "5", flow, "TestNothingIsRemovedWhileUsersAreOnIt"},
+	{"a promotion does not drain", promote, "", "f.Sleep(ctx, f.drain)", "f.Sleep(ctx, 0)", "5", flow, "TestNothingIsRemovedWhileUsersAreOnIt"},
+	{"a rollback does not drain", back, "", "f.Sleep(ctx, f.drain)", "f.Sleep(ctx, 0)", "5", flow, "TestNothingIsRemovedWhileUsersAreOnIt"},
+	{"a late deployment takes the stable version back", deploy, "",
+		"if rec.Stable.Name == ro.Canary.Name || rec.Canary.Name == ro.Canary.Name {", "if rec.Holder == ro.Canary.Name {", "5", flow, "TestALateDeploymentTakesBackItsOwnAlone"},
+	{"a late deployment leaves what it applied", deploy, "", "if errors.Is(err, fault.Fenced) {", "if false {", "7", flow, "TestALateDeploymentTakesBackItsOwnAlone"},
+
+	{"weight is given before the pods are ready", ready, "", "case status.Available():", "case true:", "3", flow, "TestPaths/never_ready"},
+	{"a pod that will never start is waited for", ready, "", "case status.Fatal:", "case false:", "3", flow, "TestWhatWillNeverStartIsNotWaitedFor"},
+	{"a crash loop at a weight is not seen", health, "func (w *watcher) broken() string {", "st := w.out.Status", "st := workload.Status{}", "3", flow, "TestPaths/a_crash_loop"},
+	{"a weight counts before it is in force", "internal/step/shift.go", "", "if !state.InForce {", "if false {", "4", flow, "TestPaths/a_router_that_never_converges"},
+	{"the judged window begins before the shift", health, "", "since := w.shift.Since\n", "since := w.shift.Since.Add(-time.Minute)\n", "4", flow, "TestTheJudgedWindowBeginsWithTheShift"},
+	{"the source's lag is not waited for", "internal/metric/window.go", "", "now.Add(-p.Lag).Sub(since)", "now.Sub(since)", "4", flow, "TestTheJudgedWindowBeginsWithTheShift"},
+
+	{"inconclusive is taken for healthy", rules, "func (p Plan) undecided(l Look) string {\n", "\tswitch {", "\tif true {\n\t\treturn \"\"\n\t}\n\tswitch {",
+		"2", flow, "TestPaths/no_traffic_is_never_promoted"},
+	{"a metrics source that is down is taken for healthy", health, "", "w.out.Judgement.Verdict = analysis.Inconclusive",
+		"w.out.Judgement.Verdict, w.out.Judgement.Enough = analysis.Healthy, true", "2", flow, "TestPaths/a_metrics_source_that_is_down_is_never_a_pass"},
+	{"a bad verdict is forgotten at the next look", "internal/analysis/judge.go", "", "if s.Failed != nil {\n\t\tj.Verdict = Unhealthy", "if false {\n\t\tj.Verdict = Unhealthy",
+		"2", "internal/analysis", "TestUnhealthyStays"},
+	{"a bad verdict is forgotten in the next step", "internal/analysis/state.go", "", "Processes: s.Processes, Failed: s.Failed,", "Processes: s.Processes,",
+		"2", "internal/analysis", "TestFailedLimitStaysInTheNextStep"},
+	{"an unhealthy canary goes on", rules, "", "if l.Verdict == analysis.Unhealthy {", "if false {", "2", flow, "TestFirstDeployments"},
+	{"a pause without end", rules, "", "if left <= 0 {\n\t\t\treturn back", "if false {\n\t\t\treturn back", "1", flow, "TestAPauseThatNobodyEndsGoesBack"},
+
+	{"a weight of zero is left out", write, "", "!explicit || have != weight {", "weight != 0 && (!explicit || have != weight) {", "8", objects, "TestWhatIsWritten"},
+	{"settling drops the version that is kept", write, "r.weigh(p, m.canary, m.canaryWeight)\n\tif m.stable >= 0 {", "m.stable", "m.canary", "1", objects, "TestWhatIsWritten"},
+	{"settling drops the version that is kept, in memory", "internal/traffic/memory/memory.go", "", "delete(w, drop)\n\t\tw[keep] = 100", "delete(w, keep)\n\t\tw[drop] = 100",
+		"1", "internal/traffic/memory", "TestRouter"},
+	{"a person's filters on a back end are dropped", write, "", `p.Set(weight, r.path(strconv.Itoa(at), "weight")...)`,
+		`p.Set(map[string]any{"name": ref["name"], "port": ref["port"], "weight": weight}, r.path(strconv.Itoa(at))...)`,
+		"8", objects, "TestWhatIsWritten"},
+	{"an adopted version is removed", promote, "", `if old.Name != "" && old.Ours {`, `if old.Name != "" {`, "8", flow, "TestAnAdoptedVersionIsLeftInPlace"},
+	{"leftovers are never removed", prepare, "", "return ro, s.sweep(ctx, access, ro)", "return ro, nil", "7", flow, "TestLeftoversAreRemovedByTheNextRollout"},
+
+	{"a token that was answered first is an error", "internal/task/task.go", "", "if err != nil && !errors.Is(err, ErrAnswered) {", "if err != nil {", "7", "internal/task", "TestATokenIsAnsweredOnce"},
+	{"an unknown field is taken", "internal/spec/schema.go", "", `c.add(c.at(key, at.with(name).String(), "an unknown field", want)`, "_, _ = want, key", "9", "internal/spec", "TestBadDocuments"},
+	{"deploy.json without an image takes the lock", prepare, "", "if err := doc.Complete(\"deploy.json\"); err != nil {", "if err := error(nil); err != nil {", "9", flow, "TestBadInputIsRefusedBeforeAnythingChanges"},
+
+	{"another site's page may use the local API", "internal/local/api.go", "", "if err != nil || u.Host != r.Host {", "if err != nil {", "10", "internal/local", "TestAPIRefuses"},
+	{"the local API listens to other machines", "internal/local/api.go", "", "if !remote && !isLoopback(host) {", "if false && host == \"\" {", "10", "internal/local", "TestListenStaysOnLoopback"},
+
+	{"a busy cluster is not tried again", machine, `"ResultPath": "$.ready",`, `"Canary.Transient"`, `"Canary.Passing"`, "7", flow, "TestPassingTroubleOfEveryCallIsBorne"},
+	{"a killed function is not tried again", machine, `"ResultPath": "$.deployed",`, `"Lambda.Unknown"`, `"Lambda.Unknowable"`, "7", "statemachine", "TestPassingTroubleIsTriedAgain"},
+	{"a task's error is not caught", machine, `"ResultPath": "$.shift",`, `"States.ALL"`, `"Canary.Unheard"`, "1", "statemachine", "TestEveryTaskLeadsBack"},
+	{"the way back's failure is not caught", machine, `"MaxAttempts": 8,`, `"States.ALL"`, `"Canary.Invalid"`, "1", flow, "TestAWayBackThatFailsCallsAPerson"},
+	{"a task has no time limit", machine, `"ResultPath": "$.watch",`, `"TimeoutSeconds": 180,`, "", "1", "statemachine", "TestEveryTaskHasATimeLimit"},
+	{"an abort is not heard in a hold", machine, `"TimeoutSecondsPath": "$.watch.wait_seconds",`, `"States.ALL"`, `"Canary.Invalid"`, "1", flow, "TestAbortInTheMiddleOfADeepHold"},
+}
