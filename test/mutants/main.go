@@ -13,10 +13,12 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -56,15 +58,22 @@ func run(only string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	sound := map[string]bool{}
-	caught, tried := 0, 0
+	var mutants []Mutant
 	for _, m := range table {
-		if !wanted.MatchString(m.Name) {
-			continue
+		if wanted.MatchString(m.Name) {
+			mutants = append(mutants, m)
 		}
-		tried++
+	}
+	if len(mutants) == 0 {
+		return fmt.Errorf("no mutant is named %q", only)
+	}
+	if err := sound(root, mutants); err != nil {
+		return err
+	}
+	caught := 0
+	for _, m := range mutants {
 		began := time.Now()
-		verdict, err := try(root, dir, m, sound)
+		verdict, err := try(root, dir, m)
 		if verdict == "caught" {
 			caught++
 		}
@@ -74,12 +83,9 @@ func run(only string) error {
 		}
 		fmt.Printf("%-9s %-55s %s %s (%.0f s)\n", verdict, m.Name, m.Package, m.Test, time.Since(began).Seconds())
 	}
-	if tried == 0 {
-		return fmt.Errorf("no mutant is named %q", only)
-	}
-	fmt.Printf("%d of %d mutants caught\n", caught, tried)
-	if caught < tried {
-		return fmt.Errorf("%d were not caught", tried-caught)
+	fmt.Printf("%d of %d mutants caught\n", caught, len(mutants))
+	if caught < len(mutants) {
+		return fmt.Errorf("%d were not caught", len(mutants)-caught)
 	}
 	return nil
 }
@@ -92,24 +98,16 @@ func moduleRoot() (string, error) {
 	return filepath.Dir(strings.TrimSpace(string(out))), nil
 }
 
-// try runs the mutant's test on the code as it is, once for all mutants that name it, and on
-// the changed code.
-func try(root, dir string, m Mutant, sound map[string]bool) (string, error) {
+// try runs the mutant's test on the changed code.
+func try(root, dir string, m Mutant) (string, error) {
 	overlay, err := m.overlay(root, dir)
 	if err != nil {
 		return "", err
 	}
-	key := m.Package + " " + m.Test
-	if !sound[key] {
-		if out, err := test(root, m); err != nil {
-			return "", fmt.Errorf("go test %s -run %s fails without any change:\n%s", m.Package, m.Test, out)
-		} else if strings.Contains(out, "no tests to run") {
-			return "", fmt.Errorf("go test %s has no test %s", m.Package, m.Test)
-		}
-		sound[key] = true
-	}
-	out, err := test(root, m, "-overlay", overlay)
+	out, err := test(root, m.Package, m.Test, "-overlay", overlay)
 	switch {
+	case err == nil && strings.Contains(out, "no tests to run"):
+		return "", fmt.Errorf("%s has no test %s", m.Package, m.Test)
 	case err == nil:
 		return "SURVIVED", nil
 	case strings.Contains(out, "[build failed]") || strings.Contains(out, "[setup failed]"):
@@ -120,9 +118,24 @@ func try(root, dir string, m Mutant, sound map[string]bool) (string, error) {
 	return "caught", nil
 }
 
-func test(root string, m Mutant, more ...string) (string, error) {
-	args := append([]string{"test", "-vet=off", "-count=1", "-timeout", "5m"}, more...)
-	cmd := exec.Command("go", append(args, "-run", m.Test, "./"+m.Package)...)
+// sound runs all tests that the mutants name on the code as it is, once for each package.
+func sound(root string, mutants []Mutant) error {
+	tests := map[string][]string{}
+	for _, m := range mutants {
+		name, _, _ := strings.Cut(m.Test, "/")
+		tests[m.Package] = append(tests[m.Package], name)
+	}
+	for _, p := range slices.Sorted(maps.Keys(tests)) {
+		if out, err := test(root, p, strings.Join(tests[p], "|")); err != nil {
+			return fmt.Errorf("%s fails without any change:\n%s", p, out)
+		}
+	}
+	return nil
+}
+
+func test(root, pkg, run string, more ...string) (string, error) {
+	args := append([]string{"test", "-vet=off", "-count=1", "-timeout", "5m", "-ldflags", "-s -w"}, more...)
+	cmd := exec.Command("go", append(args, "-run", run, "./"+pkg)...)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -85,7 +85,7 @@ var table = []Mutant{
 	{"an adopted version is removed", promote, "", `if old.Name != "" && old.Ours {`, `if old.Name != "" {`, "8", flow, "TestAnAdoptedVersionIsLeftInPlace"},
 	{"leftovers are never removed", prepare, "", "return ro, s.sweep(ctx, access, ro)", "return ro, nil", "7", flow, "TestLeftoversAreRemovedByTheNextRollout"},
 
-	{"a token that was answered first is an error", "internal/task/task.go", "", "if err != nil && !errors.Is(err, ErrAnswered) {", "if err != nil {", "7", "internal/task", "TestATokenIsAnsweredOnce"},
+	{"a token that was answered first is an error", "internal/task/task.go", "", "if err != nil && !errors.Is(err, ErrAnswered) {", "if err != nil {", "7", "internal/task", "TestAFunctionAnswersItsOwnToken"},
 	{"an unknown field is taken", "internal/spec/schema.go", "", `c.add(c.at(key, at.with(name).String(), "an unknown field", want)`, "_, _ = want, key", "9", "internal/spec", "TestBadDocuments"},
 	{"deploy.json without an image takes the lock", prepare, "", "if err := doc.Complete(\"deploy.json\"); err != nil {", "if err := error(nil); err != nil {", "9", flow, "TestBadInputIsRefusedBeforeAnythingChanges"},
 
