@@ -234,7 +234,10 @@ func (w *world) start(t *testing.T, cmd *exec.Cmd, env ...string) {
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
+		// The authenticator does not end when it is asked to.
+		late := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
+		late.Stop()
 	})
 }
 
