@@ -42,6 +42,9 @@ func (s *Story) read(e *types.HistoryEvent) {
 		s.failed(e, aws.ToString(e.TaskFailedEventDetails.Error), aws.ToString(e.TaskFailedEventDetails.Cause))
 	case e.TaskTimedOutEventDetails != nil:
 		s.Token = ""
+		if s.State == "Hold" {
+			return // that is how a hold ends by itself
+		}
 		s.failed(e, aws.ToString(e.TaskTimedOutEventDetails.Error), aws.ToString(e.TaskTimedOutEventDetails.Cause))
 	case e.ExecutionSucceededEventDetails != nil:
 		var end step.End

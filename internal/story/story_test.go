@@ -105,6 +105,24 @@ func TestStories(t *testing.T) {
 			kinds: "started, prepared, deployed, ready, shifted 25, asked, looked, shifted 100, looked, over 100",
 			texts: "a person asked to promote: urgent",
 		},
+		"paused in a deep hold": {
+			run: func(t *testing.T, s *enginetest.Scene) string {
+				pause, _ := json.Marshal(step.Request{ID: "1", Wish: rollout.WishPause})
+				s.Clock.Begin()
+				arn := s.Begin(t, enginetest.Fields{
+					"wait_time": "40m", "pause_limit": "10m", "deadlines": enginetest.Fields{"rollout": "48h"},
+				})
+				s.Clock.AfterFunc(5*time.Minute, func() {
+					if err := s.Engine.SendTaskFailure(s.Token(arn), asl.Failure{Error: ptr(string(fault.Asked)), Cause: ptr(string(pause))}); err != nil {
+						t.Error(err)
+					}
+				})
+				s.Clock.End()
+				return arn
+			},
+			outcome: step.OutcomeRolledBack, reason: "paused for 10m",
+			kinds: "started, prepared, deployed, ready, shifted 25, looked, asked, looked, over 0",
+		},
 		"asked for nonsense": {
 			run: answer(30*time.Second, fault.Asked, "[1]"), outcome: step.OutcomePromoted,
 			kinds: "started, prepared, deployed, ready, shifted 25, asked, looked, shifted 50, looked, shifted 75, looked, shifted 100, looked, over 100",
@@ -161,12 +179,21 @@ func TestStories(t *testing.T) {
 	}
 }
 
-// everyBeginning reads each beginning of a history, as one who watches does: nothing that was
+// everyBeginning reads the beginnings of a history (about twenty of a long one), as one who watches does: nothing that was
 // told is told differently later.
 func everyBeginning(t *testing.T, arn string, events []types.HistoryEvent) {
 	t.Helper()
 	whole := story.Read(arn, events)
-	for n := 1; n < len(events); n++ {
+	var last time.Time
+	for _, m := range whole.Moments {
+		for _, iv := range m.Intervals {
+			if !iv.From.After(last) {
+				t.Fatalf("the measurement of %v is told twice", iv.From)
+			}
+			last = iv.From
+		}
+	}
+	for n := 1; n < len(events); n += 1 + len(events)/20 {
 		s := story.Read(arn, events[:n])
 		if len(s.Moments) > len(whole.Moments) || cmp.Diff(s.Moments, whole.Moments[:len(s.Moments)]) != "" {
 			t.Fatalf("after %d events another story is told", n)
@@ -222,6 +249,12 @@ func TestHistoriesFromElsewhere(t *testing.T) {
 	s = story.Read("x", append(events, types.HistoryEvent{Id: 8, Timestamp: at, Type: types.HistoryEventTypeExecutionRedriven}))
 	if !s.Running() || s.Outcome != "" || s.Reason != "" {
 		t.Errorf("after a redrive: %+v", s)
+	}
+	if s = story.Read("x", events[:3]); s.Token != "key" {
+		t.Errorf("token %q while the task waits", s.Token)
+	}
+	if s = story.Read("x", events[:4]); s.Token != "" {
+		t.Errorf("token %q after the task timed out", s.Token)
 	}
 	if s = story.Read("", nil); len(s.Moments) != 0 || s.Elapsed(time.Now()) != 0 {
 		t.Errorf("without events: %+v", s)
