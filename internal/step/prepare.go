@@ -141,12 +141,11 @@ func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record
 		return rec, fmt.Errorf("start rollout of %s: %w: frozen until %s: %s",
 			who, fault.Refused, rec.Freeze.Until.Format(time.RFC3339), rec.Freeze.Reason)
 	}
-	if rec.Holder == "" || rec.Holder == ro.Execution {
-		if rec.Last.Execution == ro.Execution && rec.Holder == "" {
-			return rec, fmt.Errorf("start rollout of %s: %w: this execution has ended already (%s)",
-				who, fault.Refused, rec.Last.Outcome)
-		}
+	switch rec.Holder {
+	case ro.Execution:
 		return rec, nil
+	case "":
+		return rec, s.runs(ctx, ro, rec)
 	}
 	ended, err := s.Executions.Ended(ctx, rec.Holder)
 	if err != nil {
@@ -161,6 +160,19 @@ func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record
 		return rec, fmt.Errorf("recover from %s: %w", rec.Holder, err)
 	}
 	return access.Records.Read(ctx, ro.Service)
+}
+
+// runs makes sure that the execution has not ended: a duplicate of its task that comes late would
+// take a lock that nobody gives back.
+func (s Prepare) runs(ctx context.Context, ro Rollout, rec record.Record) error {
+	ended, err := s.Executions.Ended(ctx, ro.Execution)
+	if err != nil {
+		return fmt.Errorf("look up %s, which asks for the lock: %w", ro.Execution, err)
+	}
+	if ended || rec.Last.Execution == ro.Execution {
+		return fmt.Errorf("start rollout of %s: %w: this execution has ended already", ro.Service.Name, fault.Refused)
+	}
+	return nil
 }
 
 // stable finds out which version serves now: the route says so, not the record. Dead is a back

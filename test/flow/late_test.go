@@ -85,54 +85,96 @@ func TestWhoComesTooLateIsTurnedAway(t *testing.T) {
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
 	arn := s.begin(nil)
 	s.end(arn)
-	late := func(t *testing.T) {
-		for state, run := range map[string]func(step.Event) error{
-			"DeployCanary": func(ev step.Event) error {
-				_, err := step.Deploy{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
-				return err
-			},
-			"AwaitReady": func(ev step.Event) error {
-				_, err := step.AwaitReady{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
-				return err
-			},
-			"ShiftWeight": func(ev step.Event) error {
-				_, err := step.ShiftWeight{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
-				return err
-			},
-			"HealthCheck": func(ev step.Event) error {
-				_, err := step.HealthCheck{Open: s.open, Clock: s.clock, Meter: s.metrics(nil)}.Run(t.Context(), ev)
-				return err
-			},
-		} {
-			before := s.seen()
-			if err := run(s.event(arn, state)); !errors.Is(err, fault.Fenced) {
-				t.Errorf("%s: error %v; want it fenced off", state, err)
-			}
-			if diff := cmp.Diff(before, s.seen()); diff != "" {
-				t.Errorf("%s changed something (-before +after):\n%s", state, diff)
-			}
-		}
+	s.comesLate(arn)
+	for state, watches := range map[string]func(step.Event){
+		"AwaitReady": func(ev step.Event) { _, _ = step.AwaitReady{Open: s.open, Clock: s.clock}.Run(t.Context(), ev) },
+		"HealthCheck": func(ev step.Event) {
+			_, _ = step.HealthCheck{Open: s.open, Clock: s.clock, Meter: s.metrics(nil)}.Run(t.Context(), ev)
+		},
+	} {
 		before := s.seen()
-		end, err := step.Promote{Open: s.open, Clock: s.clock}.Run(t.Context(), s.event(arn, "Promote"))
-		if err == nil && end.Outcome != step.OutcomePromoted {
-			t.Errorf("Promote again: %+v", end)
-		}
-		ev := s.event(arn, "Promote")
-		ev.State = "Rollback"
-		if _, err := (step.Rollback{Open: s.open, Clock: s.clock}).Run(t.Context(), ev); err != nil {
-			t.Errorf("Rollback of an ended rollout: %v; want it to do nothing", err)
-		}
+		watches(s.event(arn, state))
 		if diff := cmp.Diff(before, s.seen()); diff != "" {
-			t.Errorf("an end of long ago changed something (-before +after):\n%s", diff)
+			t.Errorf("%s changed something (-before +after):\n%s", state, diff)
 		}
 	}
-	late(t)
 	second := s.begin(nil)
-	s.clock.AfterFunc(90*time.Second, func() { late(t) })
+	s.clock.AfterFunc(90*time.Second, func() { s.comesLate(arn) })
 	if e := s.end(second); e.Status != asl.Succeeded {
 		t.Errorf("the second rollout: %s (%s)", e.path, e.cause)
 	}
 	s.settled("checkout-3")
+}
+
+// comesLate runs each step that writes with the event of a rollout that is over.
+func (s *scene) comesLate(arn string) {
+	s.Helper()
+	ctx := s.Context()
+	for state, run := range map[string]func(step.Event) error{
+		"DeployCanary": func(ev step.Event) error {
+			_, err := step.Deploy{Open: s.open, Clock: s.clock}.Run(ctx, ev)
+			return err
+		},
+		"ShiftWeight": func(ev step.Event) error {
+			_, err := step.ShiftWeight{Open: s.open, Clock: s.clock}.Run(ctx, ev)
+			return err
+		},
+	} {
+		before := s.seen()
+		if err := run(s.event(arn, state)); !errors.Is(err, fault.Fenced) {
+			s.Errorf("%s: error %v; want it fenced off", state, err)
+		}
+		if diff := cmp.Diff(before, s.seen()); diff != "" {
+			s.Errorf("%s changed something (-before +after):\n%s", state, diff)
+		}
+	}
+	before := s.seen()
+	end, err := step.Promote{Open: s.open, Clock: s.clock}.Run(ctx, s.event(arn, "Promote"))
+	if err == nil && end.Outcome != step.OutcomePromoted {
+		s.Errorf("Promote again: %+v", end)
+	}
+	if _, err := (step.Rollback{Open: s.open, Clock: s.clock}).Run(ctx, s.event(arn, "Promote")); err != nil {
+		s.Errorf("Rollback of an ended rollout: %v; want it to do nothing", err)
+	}
+	if diff := cmp.Diff(before, s.seen()); diff != "" {
+		s.Errorf("an end of long ago changed something (-before +after):\n%s", diff)
+	}
+}
+
+// ran tells which executions are over, as the engine does.
+type ran struct{ *scene }
+
+func (r ran) Ended(_ context.Context, arn string) (bool, error) {
+	d, err := r.engine.Describe(arn)
+	return err == nil && d.Status != asl.Running, err
+}
+
+func (r ran) Input(context.Context, string) (json.RawMessage, error) { return nil, fault.NotFound }
+
+// A duplicate of Prepare that comes when its rollout has ended does not take the lock, whether or
+// not another rollout has ended since.
+func TestALateStartDoesNotTakeTheLock(t *testing.T) {
+	s := newScene(t)
+	s.first()
+	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
+	arn := s.begin(nil)
+	s.end(arn)
+	late := func() {
+		t.Helper()
+		before := s.seen()
+		_, err := step.Prepare{Open: s.open, Clock: s.clock, Executions: ran{s}}.Run(t.Context(), s.event(arn, "Prepare"))
+		if !errors.Is(err, fault.Refused) {
+			t.Errorf("error %v; want it refused", err)
+		}
+		if diff := cmp.Diff(before, s.seen()); diff != "" {
+			t.Errorf("a late start changed something (-before +after):\n%s", diff)
+		}
+	}
+	late()
+	if e := s.run(nil); e.Status != asl.Succeeded {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	late()
 }
 
 // A lock that was lost and taken again by the same execution is another lock.

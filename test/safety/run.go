@@ -327,7 +327,9 @@ func (r *run) disturb(name string, f local.Handler) local.Handler {
 		for _, k := range kinds {
 			switch k {
 			case Garbage:
-				_, _ = call(ctx, input)
+				if _, err := call(ctx, input); err != nil {
+					return nil, err
+				}
 				return json.RawMessage(`[]`), nil
 			case Twice:
 				_, _ = call(ctx, input)
