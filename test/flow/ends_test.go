@@ -95,6 +95,9 @@ func TestAnAdoptedVersionIsLeftInPlace(t *testing.T) {
 	if st, exists := s.cluster.Status("shop", "legacy", s.clock.Now()); !exists || st.Ready != 2 {
 		t.Errorf("legacy: %+v, exists %v; want it untouched", st, exists)
 	}
+	if rec := s.record(); !strings.Contains(rec.Last.Reason, "legacy is not ours and was left in place") {
+		t.Errorf("the record says %q; want it to name what was left", rec.Last.Reason)
+	}
 }
 
 // What a function that was stuck applied after its rollout had ended goes with the next one.
