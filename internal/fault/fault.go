@@ -1,7 +1,7 @@
 // Package fault names the kinds of error that the state machine may catch.
 //
 // A kind is wrapped into an error with %w next to its cause, anywhere below; the
-// one adapter at the edge (lambdas/internal/task) gives it to the state machine
+// one adapter at the edge (internal/task) gives it to the state machine
 // as the error's name, because Lambda reports an error by its outermost type.
 package fault
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
 )
 
 // A Spec is deploy.json with its defaults filled in. Make one with Parse or
@@ -35,6 +36,8 @@ type Spec struct {
 	Router    Router    `json:"router,omitzero"`
 	Deadlines Deadlines `json:"deadlines"`
 	Alarms    []string  `json:"alarms,omitempty"`
+	// Match are requests that go to the canary whatever its weight.
+	Match []traffic.Match `json:"match,omitempty"`
 
 	// CountFailures tells that the ancestor's threshold is checked: analysis was
 	// absent, or one of the threshold's fields was written.

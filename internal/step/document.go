@@ -64,6 +64,8 @@ type Rollout struct {
 	// Interval is the length of a look; zero leaves it to the source.
 	Interval  rollout.Duration `json:"interval,omitempty"`
 	Deadlines Deadlines        `json:"deadlines"`
+	// Match are requests that go to the canary whatever its weight, once it is ready.
+	Match []traffic.Match `json:"match,omitempty"`
 	// KubernetesOnly tells that nothing but Kubernetes can judge: a first deployment of a
 	// service without metrics, or strategy replace.
 	KubernetesOnly bool `json:"kubernetes_only,omitempty"`
@@ -80,6 +82,9 @@ func (r Rollout) First() bool { return r.Stable.Name == "" }
 func (r Rollout) Split(w rollout.Weight) traffic.Split {
 	return traffic.Split{Stable: r.Stable.Name, Canary: r.Canary.Name, Weight: w}
 }
+
+// Fence is the fence of the rollout's n-th write to the route.
+func (r Rollout) Fence(n int64) rollout.Fence { return rollout.Fence{Epoch: r.Epoch, Seq: n} }
 
 // Deadlines bound what the outside may take.
 type Deadlines struct {
@@ -179,4 +184,6 @@ type End struct {
 	Outcome string    `json:"outcome"`
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
+	// Known tells that the rollout had ended before: this run of the step found it in the record.
+	Known bool `json:"-"`
 }

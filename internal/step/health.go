@@ -37,7 +37,7 @@ type HealthCheck struct {
 
 // Run watches for at most one slice. It writes nothing: a second watcher does no harm.
 func (s HealthCheck) Run(ctx context.Context, ev Event) (Watch, error) {
-	access, _, err := holding(ctx, s.Open, ev.Document.Rollout)
+	access, err := reach(ctx, s.Open, ev.Document.Rollout)
 	if err != nil {
 		return Watch{}, err
 	}

@@ -19,7 +19,7 @@ type Held struct {
 
 // Run does it. An event is written once for each reason to wait, not at every look.
 func (s Hold) Run(ctx context.Context, ev Event) (Held, error) {
-	access, _, err := holding(ctx, s.Open, ev.Document.Rollout)
+	access, err := reach(ctx, s.Open, ev.Document.Rollout)
 	if err != nil {
 		return Held{}, err
 	}

@@ -34,23 +34,37 @@ type Executions interface {
 	Input(ctx context.Context, execution string) (json.RawMessage, error)
 }
 
-// holding opens the cluster and the service's record, and makes sure that the lock is still
-// the execution's. A rollout whose time is over is turned away here.
-func holding(ctx context.Context, open Opener, ro *Rollout) (Access, record.Record, error) {
+// reach opens the rollout's cluster. It is enough for a step that writes nothing, and for one
+// whose write the route's fence guards.
+func reach(ctx context.Context, open Opener, ro *Rollout) (Access, error) {
 	if ro == nil {
-		return Access{}, record.Record{}, fmt.Errorf("read document: %w: rollout is missing", fault.Invalid)
+		return Access{}, fmt.Errorf("read document: %w: rollout is missing", fault.Invalid)
 	}
 	access, err := open(ctx, ro.Cluster)
 	if err != nil {
-		return Access{}, record.Record{}, fmt.Errorf("open cluster %q: %w", ro.Cluster, err)
+		return Access{}, fmt.Errorf("open cluster %q: %w", ro.Cluster, err)
+	}
+	return access, nil
+}
+
+// holding opens the cluster and the service's record, and makes sure that the lock is still
+// the execution's. A rollout whose time is over is turned away here.
+func holding(ctx context.Context, open Opener, ro *Rollout) (Access, record.Record, error) {
+	access, err := reach(ctx, open, ro)
+	if err != nil {
+		return Access{}, record.Record{}, err
 	}
 	rec, err := access.Records.Read(ctx, ro.Service)
 	if err != nil {
 		return Access{}, record.Record{}, fmt.Errorf("read record of %s: %w", ro.Service.Name, err)
 	}
-	if rec.Holder != ro.Execution || rec.Epoch != ro.Epoch {
-		return Access{}, record.Record{}, fmt.Errorf("check lock of %s: %w: held by %q, epoch %d",
-			ro.Service.Name, fault.Fenced, rec.Holder, rec.Epoch)
+	return access, rec, holds(rec, *ro)
+}
+
+// holds turns a rollout away whose lock is somebody else's by now.
+func holds(rec record.Record, ro Rollout) error {
+	if rec.Holder == ro.Execution && rec.Epoch == ro.Epoch {
+		return nil
 	}
-	return access, rec, nil
+	return fmt.Errorf("check lock of %s: %w: held by %q, epoch %d", ro.Service.Name, fault.Fenced, rec.Holder, rec.Epoch)
 }

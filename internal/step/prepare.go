@@ -81,6 +81,7 @@ func decide(doc spec.Spec) (Rollout, spec.Template, error) {
 		},
 		Interval: doc.Analysis.Interval,
 		Drain:    doc.Drain,
+		Match:    doc.Match,
 		// Strategy replace is for what nothing can judge: readiness alone decides.
 		KubernetesOnly: doc.Strategy == spec.Replace,
 	}, tmpl, nil
@@ -96,7 +97,11 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 	if rec, err = s.free(ctx, access, ro, rec); err != nil {
 		return Rollout{}, err
 	}
-	ro.Stable, ro.Replaces, err = s.stable(ctx, access, ro, rec)
+	versions, err := access.Cluster.Versions(ctx, ro.Service)
+	if err != nil {
+		return Rollout{}, fmt.Errorf("list versions of %s: %w", ro.Service.Name, err)
+	}
+	ro.Stable, ro.Replaces, err = s.stable(ctx, access, ro, rec, versions)
 	if err != nil {
 		return Rollout{}, err
 	}
@@ -112,16 +117,12 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 		return Rollout{}, err
 	}
 	ro.Epoch, ro.Canary = rec.Epoch, rec.Canary
-	return ro, s.sweep(ctx, access, ro)
+	return ro, s.sweep(ctx, access, ro, versions)
 }
 
 // sweep removes versions of ours that no rollout knows any more: a function that was stuck may
 // have applied one after its rollout had ended. None of them has traffic.
-func (s Prepare) sweep(ctx context.Context, access Access, ro Rollout) error {
-	versions, err := access.Cluster.Versions(ctx, ro.Service)
-	if err != nil {
-		return fmt.Errorf("list versions of %s: %w", ro.Service.Name, err)
-	}
+func (s Prepare) sweep(ctx context.Context, access Access, ro Rollout, versions []workload.Version) error {
 	for _, v := range versions {
 		if v.Name == ro.Stable.Name || v.Name == ro.Canary.Name {
 			continue
@@ -177,13 +178,16 @@ func (s Prepare) runs(ctx context.Context, ro Rollout, rec record.Record) error 
 
 // stable finds out which version serves now: the route says so, not the record. Dead is a back
 // end that the route names and that leads nowhere.
-func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec record.Record) (v workload.Version, dead string, err error) {
+func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) (v workload.Version, dead string, err error) {
 	if rec.Holder == ro.Execution && rec.Canary.Name != "" {
 		return rec.Stable, "", nil // a repeated run of this very step: the answer was recorded
 	}
 	router, err := access.Router(ro.Router)
 	if err != nil {
 		return v, "", fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+	}
+	if _, can := router.(traffic.Matcher); !can && len(ro.Match) > 0 {
+		return v, "", fmt.Errorf("open router: %w: match rules are asked for, and %s has none", fault.Invalid, ro.Router)
 	}
 	state, err := router.Read(ctx, ro.Route)
 	if errors.Is(err, fault.NotFound) {
@@ -196,7 +200,12 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 	if name == "" || err != nil {
 		return v, "", err
 	}
-	return s.behind(ctx, access, ro, name)
+	for _, v := range versions {
+		if v.Name == name {
+			return v, "", nil
+		}
+	}
+	return s.adopt(ctx, access, ro, name)
 }
 
 // serving is the one back end that has all of the weight; empty where none has any.
@@ -217,17 +226,8 @@ func serving(ro Rollout, state traffic.State) (string, error) {
 		ro.Route.Route, fault.Refused, len(names), state.Weights)
 }
 
-// behind finds the version that a back end leads to: ours, or one to adopt.
-func (s Prepare) behind(ctx context.Context, access Access, ro Rollout, name string) (v workload.Version, dead string, err error) {
-	versions, err := access.Cluster.Versions(ctx, ro.Service)
-	if err != nil {
-		return v, "", fmt.Errorf("list versions of %s: %w", ro.Service.Name, err)
-	}
-	for _, v := range versions {
-		if v.Name == name {
-			return v, "", nil
-		}
-	}
+// adopt finds the version behind a back end that is not ours.
+func (s Prepare) adopt(ctx context.Context, access Access, ro Rollout, name string) (v workload.Version, dead string, err error) {
 	v, err = access.Cluster.Adopt(ctx, ro.Service, name)
 	if errors.Is(err, fault.NotFound) {
 		return workload.Version{}, name, nil // the route leads nowhere: nothing serves

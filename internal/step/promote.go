@@ -21,15 +21,19 @@ type Promote struct {
 
 // Run does it. A repeated run goes on where the first one was stopped.
 func (s Promote) Run(ctx context.Context, ev Event) (End, error) {
-	if ev.Document.Rollout == nil {
-		return End{}, fmt.Errorf("read document: %w: rollout is missing", fault.Invalid)
+	access, err := reach(ctx, s.Open, ev.Document.Rollout)
+	if err != nil {
+		return End{}, err
 	}
 	ro := *ev.Document.Rollout
-	if end, done, err := ended(ctx, s.Open, ro.Cluster, ro.Service, ro.Execution); done || err != nil {
-		return end, err
-	}
-	access, rec, err := holding(ctx, s.Open, &ro)
+	rec, err := access.Records.Read(ctx, ro.Service)
 	if err != nil {
+		return End{}, fmt.Errorf("read record of %s: %w", ro.Service.Name, err)
+	}
+	if rec.Holder != ro.Execution && rec.Last.Execution == ro.Execution {
+		return End{Outcome: rec.Last.Outcome, Reason: rec.Last.Reason, At: rec.Last.At, Known: true}, nil
+	}
+	if err := holds(rec, ro); err != nil {
 		return End{}, err
 	}
 	reason := ro.Canary.Name + " is the stable version"
@@ -43,22 +47,6 @@ func (s Promote) Run(ctx context.Context, ev Event) (End, error) {
 		}
 	}
 	return finish{Clock: s.Clock, access: access, service: ro.Service, drain: time.Duration(ro.Drain)}.promote(ctx, rec, reason)
-}
-
-// ended tells whether the execution has given its lock back already, and how it ended.
-func ended(ctx context.Context, open Opener, cluster string, svc workload.Service, execution string) (End, bool, error) {
-	access, err := open(ctx, cluster)
-	if err != nil {
-		return End{}, false, fmt.Errorf("open cluster %q: %w", cluster, err)
-	}
-	rec, err := access.Records.Read(ctx, svc)
-	if err != nil {
-		return End{}, false, fmt.Errorf("read record of %s: %w", svc.Name, err)
-	}
-	if rec.Holder != execution && rec.Last.Execution == execution {
-		return End{Outcome: rec.Last.Outcome, Reason: rec.Last.Reason, At: rec.Last.At}, true, nil
-	}
-	return End{}, false, nil
 }
 
 // A finish brings a rollout to its end, from the record alone.

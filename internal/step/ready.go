@@ -8,6 +8,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
 	"github.com/stepcanary/stepcanary/internal/workload"
 )
 
@@ -24,7 +25,7 @@ type AwaitReady struct {
 
 // Run watches for at most one slice. Action wait asks for another.
 func (s AwaitReady) Run(ctx context.Context, ev Event) (Ready, error) {
-	access, _, err := holding(ctx, s.Open, ev.Document.Rollout)
+	access, err := reach(ctx, s.Open, ev.Document.Rollout)
 	if err != nil {
 		return Ready{}, err
 	}
@@ -79,12 +80,18 @@ func notYet(st workload.Status) string {
 	return text
 }
 
-// accepted waits until the route's controller has taken up the new back end at
-// weight 0: a route that is refused must not get weight.
+// accepted writes the match rules, now that somebody can answer them, and waits until the route's
+// controller has taken up the new back end at weight 0: a route that is refused must not
+// get weight.
 func (s AwaitReady) accepted(ctx context.Context, access Access, ro Rollout) error {
 	router, err := access.Router(ro.Router)
 	if err != nil {
 		return fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+	}
+	if m, can := router.(traffic.Matcher); can && len(ro.Match) > 0 {
+		if err := m.Match(ctx, ro.Route, ro.Split(0), ro.Match, ro.Fence(1)); err != nil {
+			return fmt.Errorf("match on route %s: %w", ro.Route.Route, err)
+		}
 	}
 	state, err := router.Await(ctx, ro.Route, ro.Split(rollout.Weight(0)), time.Duration(ro.Deadlines.Observed))
 	if err != nil {

@@ -57,7 +57,7 @@ func (s Rollback) Run(ctx context.Context, ev Event) (End, error) {
 	}
 	if rec.Holder != ev.Execution {
 		if rec.Last.Execution == ev.Execution {
-			return End{Outcome: rec.Last.Outcome, Reason: rec.Last.Reason, At: rec.Last.At}, nil
+			return End{Outcome: rec.Last.Outcome, Reason: rec.Last.Reason, At: rec.Last.At, Known: true}, nil
 		}
 		return End{Outcome: OutcomeRolledBack, Reason: "nothing was changed: " + cause(ev.Document), At: s.Clock.Now()}, nil
 	}
@@ -226,7 +226,8 @@ func (f finish) toStable(ctx context.Context, rec record.Record) error {
 		return err
 	}
 	split := traffic.Split{Stable: rec.Stable.Name, Canary: rec.Canary.Name, Weight: 0}
-	if err := router.Shift(ctx, f.route(rec), split, rec.Fence(rollout.Last)); err != nil {
+	// Weights and match rules go in one write.
+	if err := router.Settle(ctx, f.route(rec), rec.Stable.Name, rec.Canary.Name, rec.Fence(rollout.Last)); err != nil {
 		return fmt.Errorf("shift %s back to %s: %w", rec.Route, rec.Stable.Name, err)
 	}
 	state, err := router.Await(ctx, f.route(rec), split, settleFor)
@@ -239,19 +240,11 @@ func (f finish) toStable(ctx context.Context, rec record.Record) error {
 	return nil
 }
 
-// discard takes the canary out of the route, removes it and gives the lock back.
+// discard lets the canary answer its last requests, removes it and gives the lock back.
 func (f finish) discard(ctx context.Context, rec record.Record, reason string) (End, error) {
 	if rec.Stable.Name != "" {
 		if err := f.Sleep(ctx, f.drain); err != nil {
 			return End{}, fmt.Errorf("drain %s: %w: %w", rec.Canary.Name, fault.Transient, err)
-		}
-		router, err := f.router(rec)
-		if err != nil {
-			return End{}, err
-		}
-		err = router.Settle(ctx, f.route(rec), rec.Stable.Name, rec.Canary.Name, rec.Fence(rollout.Last))
-		if err != nil && !errors.Is(err, fault.NotFound) {
-			return End{}, fmt.Errorf("settle route %s on %s: %w", rec.Route, rec.Stable.Name, err)
 		}
 	}
 	if rec.Canary.Name != "" {

@@ -22,7 +22,7 @@ type ShiftWeight struct {
 // Run does it. Observed is false where the weight is not in force yet; past the step's
 // deadline that is fault.NotObserved.
 func (s ShiftWeight) Run(ctx context.Context, ev Event) (Shift, error) {
-	access, rec, err := holding(ctx, s.Open, ev.Document.Rollout)
+	access, err := reach(ctx, s.Open, ev.Document.Rollout)
 	if err != nil {
 		return Shift{}, err
 	}
@@ -33,7 +33,7 @@ func (s ShiftWeight) Run(ctx context.Context, ev Event) (Shift, error) {
 		return Shift{}, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
 	}
 	// Seq 1 was DeployCanary's; the way back has rollout.Last.
-	fence := rec.Fence(int64(out.Step) + 2)
+	fence := ro.Fence(int64(out.Step) + 2)
 	if ro.First() {
 		err = router.Settle(ctx, ro.Route, ro.Canary.Name, ro.Replaces, fence)
 	} else {

@@ -30,6 +30,7 @@ func Handler[O any](run func(context.Context, step.Event) (O, error)) Func {
 		began := time.Now()
 		out, err := run(ctx, ev)
 		log(ctx, ev, time.Since(began), out, err)
+		measure(metrics(), time.Now(), counted(ev, out, err))
 		if err != nil {
 			return nil, named(err)
 		}

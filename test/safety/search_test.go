@@ -136,6 +136,7 @@ var sometimes = []string{
 	"a person was heard: Canary.Aborted",
 	"a person was heard: Canary.Asked",
 	"a task timed out",
+	"a write came half an hour late",
 	"an execution ended ABORTED",
 	"an execution ended Canary.Refused",
 	"an execution ended Canary.RolledBack",
@@ -146,6 +147,7 @@ var sometimes = []string{
 	"the record says Promoted",
 	"the record says RolledBack",
 	"the way back finished a promotion",
+	"the way back of an ended execution gave up",
 }
 
 func part[T any](items []T, of int) []T {
