@@ -52,14 +52,15 @@ var allowed = map[string][]string{
 	"internal/hook": {"internal/fault", "internal/clock", "internal/egress", "internal/secret"},
 	"internal/step": {"internal/analysis", "internal/rollout", "internal/fault", "internal/clock", "internal/spec", "internal/traffic", "internal/metric", "internal/workload", "internal/record", "internal/hook"},
 	// flow
-	"statemachine":    {},
-	"specfiles":       {},
-	"internal/asl":    {},
-	"internal/local":  {"internal/asl", "internal/clock"},
-	"internal/task":   {"internal/step", "internal/fault"},
-	"internal/story":  {"internal/step", "internal/analysis", "internal/rollout", "internal/fault"},
-	"internal/report": {"internal/story", "internal/step", "internal/analysis", "internal/rollout"},
-	"internal/engine": {"internal/asl", "internal/local", "internal/clock", "internal/step", "internal/task", "statemachine"},
+	"statemachine":            {},
+	"specfiles":               {},
+	"internal/asl":            {},
+	"internal/local":          {"internal/asl", "internal/clock"},
+	"internal/local/mototest": {"internal/*"}, // another executor beside ours, for tests
+	"internal/task":           {"internal/step", "internal/fault"},
+	"internal/story":          {"internal/step", "internal/analysis", "internal/rollout", "internal/fault"},
+	"internal/report":         {"internal/story", "internal/step", "internal/analysis", "internal/rollout"},
+	"internal/engine":         {"internal/asl", "internal/local", "internal/clock", "internal/step", "internal/task", "statemachine"},
 	// the engine over the drivers in memory, for the tests of what stands above it
 	"internal/engine/enginetest": {"internal/*"},
 	// edge
