@@ -121,9 +121,16 @@ func (s *scene) comesLate(arn string) {
 		},
 	} {
 		before := s.seen()
+		s.core.Before = func(op string) error {
+			if op == "workload.Apply" {
+				s.Errorf("%s applied a version", state)
+			}
+			return nil
+		}
 		if err := run(s.event(arn, state)); !errors.Is(err, fault.Fenced) {
 			s.Errorf("%s: error %v; want it fenced off", state, err)
 		}
+		s.core.Before = nil
 		if diff := cmp.Diff(before, s.seen()); diff != "" {
 			s.Errorf("%s changed something (-before +after):\n%s", state, diff)
 		}
