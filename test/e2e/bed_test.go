@@ -58,8 +58,8 @@ func newBed(t *testing.T) *bed {
 	return &bed{T: t, engine: e, machine: e.Machines()[0].ARN, gateway: gateway, file: file}
 }
 
-// begin starts a rollout of the sample service with another name, image and fields.
-func (b *bed) begin(service, image string, fields map[string]any) string {
+// input is the deploy.json of the sample service with another name, image and fields.
+func (b *bed) input(service, image string, fields map[string]any) string {
 	b.Helper()
 	var doc map[string]any
 	if err := json.Unmarshal(b.file.Raw, &doc); err != nil {
@@ -74,7 +74,13 @@ func (b *bed) begin(service, image string, fields map[string]any) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	arn, _, err := b.engine.Start(local.StartInput{MachineARN: b.machine, Input: string(input)})
+	return string(input)
+}
+
+// begin starts a rollout of it.
+func (b *bed) begin(service, image string, fields map[string]any) string {
+	b.Helper()
+	arn, _, err := b.engine.Start(local.StartInput{MachineARN: b.machine, Input: b.input(service, image, fields)})
 	if err != nil {
 		b.Fatal(err)
 	}
