@@ -2,14 +2,11 @@ package local_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepcanary/stepcanary/internal/local"
+	"github.com/stepcanary/stepcanary/internal/local/mototest"
 )
 
 // lambdaStub is a Lambda endpoint that both engines call. "echo" answers with
@@ -41,61 +39,6 @@ func lambdaStub(t *testing.T) *httptest.Server {
 	}))
 	t.Cleanup(s.Close)
 	return s
-}
-
-// startMoto starts moto, an independent interpreter of state machines, with
-// Lambda at the stub.
-func startMoto(t *testing.T, lambda string) string {
-	t.Helper()
-	path, err := exec.LookPath("moto_server")
-	if err != nil {
-		t.Skip("moto_server is not in PATH: histories are not compared with another engine's")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, path, "-H", "127.0.0.1", "-p", port)
-	cmd.Env = append(cmd.Environ(), "MOTO_PORT="+lambda[strings.LastIndex(lambda, ":")+1:], "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_DEFAULT_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait() // it says that it was killed
-	})
-	url := "http://127.0.0.1:" + port
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		resp, err := http.Get(url + "/moto-api/")
-		if err == nil {
-			_ = resp.Body.Close()
-			return url
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("moto_server does not answer: %v", err)
-		}
-	}
-}
-
-// tellMoto posts to moto's own API.
-func tellMoto(t *testing.T, url, body string) {
-	t.Helper()
-	resp, err := http.Post(url, "application/json", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode >= 300 {
-		t.Fatalf("POST %s: %s", url, resp.Status)
-	}
 }
 
 // ran runs a definition to its end, and gives its history.
@@ -168,7 +111,7 @@ func comparable(v any) any {
 // StopExecution, and goes on from a Choice whose variable is missing.
 func TestHistoriesAreThoseOfAnotherEngine(t *testing.T) {
 	lambda := lambdaStub(t)
-	moto := startMoto(t, lambda.URL)
+	moto := mototest.Start(t, lambda.URL)
 	call := func(function string) string {
 		return fmt.Sprintf(`"Type":"Task","Resource":"arn:aws:states:::lambda:invoke","Parameters":{"FunctionName":%q,"Payload.$":"$"}`, function)
 	}
@@ -185,9 +128,7 @@ func TestHistoriesAreThoseOfAnotherEngine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			definition := `{"StartAt":"A","States":{` + tt.states + `}}`
-			// A second execution in one life of moto fails, so each has its own.
-			tellMoto(t, moto+"/moto-api/reset", "")
-			tellMoto(t, moto+"/moto-api/config", `{"stepfunctions":{"execute_state_machine":true},"lambda":{"use_docker":false}}`)
+			mototest.Reset(t, moto)
 			_, url := serve(t, local.Options{LambdaEndpoint: lambda.URL})
 			want := ran(t, client(moto), definition, tt.input)
 			got := ran(t, client(url), definition, tt.input)
