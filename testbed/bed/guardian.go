@@ -42,6 +42,9 @@ func startGuard(programs string, l *layout.Layout, p *place, remove bool) (*guar
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the guard: %w", err)
 	}
+	if err := p.unblock(); err != nil {
+		return nil, err
+	}
 	return &guardian{cmd: cmd, life: ours}, nil
 }
 

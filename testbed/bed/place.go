@@ -58,6 +58,19 @@ func (p *place) free(wanted int) int {
 	return wanted
 }
 
+// unblock makes the listener's Accept end with its Close again. Handing a copy
+// to another process sets both to blocking, and a blocked Accept holds the
+// listener for as long as nobody connects.
+func (p *place) unblock() error {
+	conn, err := p.listener.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var setErr error
+	err = conn.Control(func(fd uintptr) { setErr = syscall.SetNonblock(int(fd), true) })
+	return errors.Join(err, setErr)
+}
+
 // file is a copy of the listener for another process, which then holds the
 // place too.
 func (p *place) file() (*os.File, error) { return p.listener.File() }

@@ -272,8 +272,25 @@ func TestDeletedPodsFinishTheirRequests(t *testing.T) {
 				break
 			}
 		}
-		available(t, ns, "stable")
-		time.Sleep(300 * time.Millisecond)
+		// The Deployment's status may still be the one from before.
+		eventually(t, 30*time.Second, func() error {
+			pods, err := cluster.CoreV1().Pods(ns).List(t.Context(), metav1.ListOptions{LabelSelector: "app=stable"})
+			if err != nil {
+				return err
+			}
+			staying := 0
+			for _, p := range pods.Items {
+				if p.DeletionTimestamp == nil && isReady(&p) {
+					staying++
+				}
+			}
+			if staying != 2 {
+				return fmt.Errorf("%d pods are ready and stay, want 2", staying)
+			}
+			return nil
+		})
+		// And the gateway must know the new one.
+		time.Sleep(time.Second)
 	}
 	cancel()
 	if r := <-sent; r.Failed > 0 || r.Sent < 50 {
