@@ -126,6 +126,9 @@ func decodeTemplate(text string) ([]byte, error) {
 }
 
 func (c *checks) comparison() {
+	if a := c.spec.Analysis; a.Compare.Off && len(a.Limits) == 0 && !c.spec.CountFailures && c.spec.Strategy != Replace && c.spec.Pace != ByEvidence {
+		c.add("limits, or the comparison: without both nothing is judged, and nothing promoted", "analysis", "compare")
+	}
 	bounds := c.spec.Analysis.Compare.LatencyBounds
 	for i, b := range bounds {
 		if b <= 0 || i > 0 && b <= bounds[i-1] {
