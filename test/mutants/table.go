@@ -20,9 +20,9 @@ const (
 // table lists the mutants, by promise.
 var table = []Mutant{
 	{"the lock is not checked", "internal/step/ports.go", "",
-		"if rec.Holder != ro.Execution || rec.Epoch != ro.Epoch {", "if false {", "6", flow, "TestWhoComesTooLateIsTurnedAway"},
+		"if rec.Holder == ro.Execution && rec.Epoch == ro.Epoch {", "if true {", "6", flow, "TestWhoComesTooLateIsTurnedAway"},
 	{"the lock's epoch is not compared", "internal/step/ports.go", "",
-		" || rec.Epoch != ro.Epoch", "", "6", flow, "TestALockOfAnotherEpochIsAnotherLock"},
+		" && rec.Epoch == ro.Epoch {", " {", "6", flow, "TestALockOfAnotherEpochIsAnotherLock"},
 	{"a running owner's lock is taken", prepare, "", "if !ended {", "if !ended && false {", "6", flow, "TestOfAHundredStartsAtOnceOneRuns"},
 	{"a dead owner's lock is taken without the way back", prepare, "",
 		"if _, err := recover.settle(ctx, access, ro.Service, rec, \"its owner ended without giving the lock back\"); err != nil {",
