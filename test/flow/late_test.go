@@ -191,7 +191,7 @@ func TestALockOfAnotherEpochIsAnotherLock(t *testing.T) {
 	s.clock.AfterFunc(30*time.Second, func() {
 		ev := s.event(arn, "ShiftWeight")
 		ev.Document.Rollout.Epoch--
-		_, err = step.ShiftWeight{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
+		_, err = step.Promote{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
 	})
 	s.end(arn)
 	if !errors.Is(err, fault.Fenced) {
