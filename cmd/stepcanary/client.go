@@ -72,6 +72,23 @@ func (t target) open(ctx context.Context, c *console) (client, error) {
 	return client{Client: api, machine: t.machine, clock: c.clock}, nil
 }
 
+// pick reads the flags of a verb that is about one execution, and finds the execution that its
+// argument names.
+func pick(ctx context.Context, c *console, f *flag.FlagSet, args []string, running bool) (client, string, error) {
+	var t target
+	t.flags(c, f)
+	rest, err := parse(c, f, args, 1)
+	if err != nil {
+		return client{}, "", err
+	}
+	api, err := t.open(ctx, c)
+	if err != nil {
+		return client{}, "", err
+	}
+	execution, err := api.find(ctx, strings.Join(rest, ""), running)
+	return api, execution, err
+}
+
 // arn finds the state machine by its name.
 func (c client) arn(ctx context.Context) (string, error) {
 	pages := sfn.NewListStateMachinesPaginator(c.Client, &sfn.ListStateMachinesInput{})

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,18 +41,8 @@ func resume(ctx context.Context, c *console, args []string) error {
 // stopped executions goes back.
 func ask(ctx context.Context, c *console, wish string, args []string) error {
 	f := flag.NewFlagSet(wish, flag.ContinueOnError)
-	var t target
-	t.flags(c, f)
 	reason := f.String("reason", "", "why, for the history and the events")
-	rest, err := parse(c, f, args, 1)
-	if err != nil {
-		return err
-	}
-	api, err := t.open(ctx, c)
-	if err != nil {
-		return err
-	}
-	execution, err := api.find(ctx, strings.Join(rest, ""), true)
+	api, execution, err := pick(ctx, c, f, args, true)
 	if err != nil {
 		return err
 	}
@@ -113,19 +102,9 @@ func (c client) listening(ctx context.Context, execution string) (*story.Story, 
 // same input: reality is read anew.
 func retry(ctx context.Context, c *console, args []string) error {
 	f := flag.NewFlagSet("retry", flag.ContinueOnError)
-	var t target
-	t.flags(c, f)
 	follow := f.Bool("watch", false, "follow the rollout to its end")
 	c.outputFlag(f)
-	rest, err := parse(c, f, args, 1)
-	if err != nil {
-		return err
-	}
-	api, err := t.open(ctx, c)
-	if err != nil {
-		return err
-	}
-	execution, err := api.find(ctx, strings.Join(rest, ""), false)
+	api, execution, err := pick(ctx, c, f, args, false)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/stepcanary/stepcanary/internal/report"
 )
@@ -15,19 +14,9 @@ import (
 // writeReport writes the report of a rollout: one page for people, the same facts as JSON.
 func writeReport(ctx context.Context, c *console, args []string) error {
 	f := flag.NewFlagSet("report", flag.ContinueOnError)
-	var t target
-	t.flags(c, f)
 	c.outputFlag(f)
 	dir := f.String("dir", "out", "folder to write to")
-	rest, err := parse(c, f, args, 1)
-	if err != nil {
-		return err
-	}
-	api, err := t.open(ctx, c)
-	if err != nil {
-		return err
-	}
-	execution, err := api.find(ctx, strings.Join(rest, ""), false)
+	api, execution, err := pick(ctx, c, f, args, false)
 	if err != nil {
 		return err
 	}

@@ -82,18 +82,8 @@ func (c *console) showStatus(stories []*story.Story) error {
 // history tells a rollout from its beginning.
 func history(ctx context.Context, c *console, args []string) error {
 	f := flag.NewFlagSet("history", flag.ContinueOnError)
-	var t target
-	t.flags(c, f)
 	c.outputFlag(f)
-	rest, err := parse(c, f, args, 1)
-	if err != nil {
-		return err
-	}
-	api, err := t.open(ctx, c)
-	if err != nil {
-		return err
-	}
-	execution, err := api.find(ctx, strings.Join(rest, ""), false)
+	api, execution, err := pick(ctx, c, f, args, false)
 	if err != nil {
 		return err
 	}

@@ -21,18 +21,8 @@ const (
 // watch follows a rollout to its end.
 func watch(ctx context.Context, c *console, args []string) error {
 	f := flag.NewFlagSet("watch", flag.ContinueOnError)
-	var t target
-	t.flags(c, f)
 	c.outputFlag(f)
-	rest, err := parse(c, f, args, 1)
-	if err != nil {
-		return err
-	}
-	api, err := t.open(ctx, c)
-	if err != nil {
-		return err
-	}
-	execution, err := api.find(ctx, strings.Join(rest, ""), false)
+	api, execution, err := pick(ctx, c, f, args, false)
 	if err != nil {
 		return err
 	}
