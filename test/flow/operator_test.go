@@ -53,6 +53,7 @@ func wish(id int, w rollout.Wish) string {
 // rest lets everything come to its end: nobody is busy and nobody waits.
 func (s *scene) rest() {
 	s.Helper()
+	s.release()
 	if err := s.clock.Wait(s.Context()); err != nil {
 		s.Fatal(err)
 	}

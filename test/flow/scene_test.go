@@ -85,6 +85,23 @@ type scene struct {
 	engine  *local.Engine
 	machine string
 	number  int
+	held    bool
+}
+
+// hold keeps time still, so that a test can say what happens when before anything does.
+func (s *scene) hold() {
+	if !s.held {
+		s.clock.Begin()
+		s.held = true
+	}
+}
+
+// release lets time go on.
+func (s *scene) release() {
+	if s.held {
+		s.held = false
+		s.clock.End()
+	}
 }
 
 func newScene(t testing.TB) *scene {
@@ -166,9 +183,10 @@ func input(extra fields) string {
 	return string(b)
 }
 
-// begin starts a rollout.
+// begin starts a rollout; time stands still until the test waits for something.
 func (s *scene) begin(extra fields) string {
 	s.Helper()
+	s.hold()
 	s.number++
 	arn, _, err := s.engine.Start(local.StartInput{MachineARN: s.machine, Name: "checkout-" + string(rune('a'-1+s.number)), Input: input(extra)})
 	if err != nil {
@@ -192,6 +210,7 @@ type ended struct {
 
 func (s *scene) end(arn string) ended {
 	s.Helper()
+	s.release()
 	if err := s.engine.Wait(s.Context(), arn); err != nil {
 		s.Fatal(err)
 	}
