@@ -80,7 +80,9 @@ type Bucket struct {
 // Millis is a time in milliseconds, to the microsecond.
 type Millis float64
 
-func millis(d time.Duration) Millis { return Millis(float64(d.Round(time.Microsecond).Microseconds()) / 1000) }
+func millis(d time.Duration) Millis {
+	return Millis(float64(d.Round(time.Microsecond).Microseconds()) / 1000)
+}
 
 // Duration is the same time as Go has it.
 func (m Millis) Duration() time.Duration {
