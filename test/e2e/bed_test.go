@@ -35,7 +35,7 @@ type bed struct {
 // newBed connects to the bed that runs around the test.
 func newBed(t *testing.T) *bed {
 	t.Helper()
-	kubeconfig, gateway, prometheus := os.Getenv("STEPCANARY_TEST_KUBECONFIG"), os.Getenv("STEPCANARY_TEST_GATEWAY"), os.Getenv("STEPCANARY_TEST_PROMETHEUS")
+	kubeconfig, gateway, prometheus := os.Getenv("STEPCANARY_TEST_KUBECONFIG"), os.Getenv("STEPCANARY_TEST_GATEWAY"), os.Getenv("STEPCANARY_TEST_PROMETHEUS_URL")
 	if kubeconfig == "" || gateway == "" || prometheus == "" {
 		t.Skip("no bed: run bin/testbed run -- scripts/e2e")
 	}

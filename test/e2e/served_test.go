@@ -81,7 +81,7 @@ func (s *served) start() {
 	defer log.Close() // the process has its own
 	s.cmd = exec.Command(s.program, "serve", "--listen", "127.0.0.1:0", "--state", s.state,
 		"--kubeconfig", os.Getenv("STEPCANARY_TEST_KUBECONFIG"), "--context", "testbed",
-		"--metrics", fmt.Sprintf(`{"provider":"prometheus","address":%q,"scrape_interval":"1s","allow_loopback":true}`, os.Getenv("STEPCANARY_TEST_PROMETHEUS")))
+		"--metrics", fmt.Sprintf(`{"provider":"prometheus","address":%q,"scrape_interval":"1s","allow_loopback":true}`, os.Getenv("STEPCANARY_TEST_PROMETHEUS_URL")))
 	s.cmd.Stderr = log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
