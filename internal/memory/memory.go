@@ -14,22 +14,48 @@ import (
 	"github.com/stepcanary/stepcanary/internal/clock"
 )
 
-// A Core is shared by the drivers of one simulated cluster. Its hooks are set
-// before the drivers are used, or under Lock.
+// A Core is shared by the drivers of one simulated cluster.
 type Core struct {
 	// Clock is the only source of time.
 	Clock clock.Clock
-	// Before, where set, runs before each call of a driver, named such as
-	// "traffic.Shift". Its error is what the caller gets, and nothing happens.
-	Before func(op string) error
-	// After, where set, runs after each call that succeeded. Its error is what the
-	// caller gets, although the call took effect: a time-out after the write.
-	After func(op string) error
 
-	mu      sync.Mutex
-	turn    int
-	next    int
-	waiting map[int]context.CancelFunc
+	mu            sync.Mutex
+	before, after Hook
+	turn          int
+	next          int
+	waiting       map[int]context.CancelFunc
+}
+
+// A Hook runs beside each call of a driver, named such as "traffic.Shift". Its error is
+// what the caller gets.
+type Hook func(op string) error
+
+// Before sets what runs before each call; where it fails, nothing happens. Nil takes it away.
+// It may be called while drivers are at work.
+func (c *Core) Before(h Hook) { c.set(&c.before, h) }
+
+// After sets what runs after each call that succeeded; where it fails, the call took effect all
+// the same, as in a time-out after the write.
+func (c *Core) After(h Hook) { c.set(&c.after, h) }
+
+func (c *Core) set(hook *Hook, h Hook) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*hook = h
+}
+
+// run calls the hook that is set now.
+func (c *Core) run(hook *Hook, op string) error {
+	c.mu.Lock()
+	h := *hook
+	c.mu.Unlock()
+	if h == nil {
+		return nil
+	}
+	if err := h(op); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return nil
 }
 
 // New gives a core at the clock's time, without faults.
@@ -43,20 +69,13 @@ func (c *Core) Call(ctx context.Context, op string, f func() error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	if c.Before != nil {
-		if err := c.Before(op); err != nil {
-			return fmt.Errorf("%s: %w", op, err)
-		}
+	if err := c.run(&c.before, op); err != nil {
+		return err
 	}
 	if err := c.Do(f); err != nil {
 		return err
 	}
-	if c.After != nil {
-		if err := c.After(op); err != nil {
-			return fmt.Errorf("%s: %w", op, err)
-		}
-	}
-	return nil
+	return c.run(&c.after, op)
 }
 
 // Do runs f alone, without hooks.

@@ -43,7 +43,7 @@ func TestAStoppedPromotionIsFinished(t *testing.T) {
 		t.Run("stopped at "+op, func(t *testing.T) {
 			s, arn := running(t, nil)
 			stopped := false
-			s.core.Before = func(now string) error {
+			s.core.Before(func(now string) error {
 				if now == op && !stopped {
 					stopped = true
 					s.clock.Go(func() {
@@ -55,12 +55,12 @@ func TestAStoppedPromotionIsFinished(t *testing.T) {
 					return fault.Transient // what the stopped function's call comes to
 				}
 				return nil
-			}
+			})
 			if e := s.end(arn); e.Status != asl.Aborted {
 				t.Errorf("status %s, path %s", e.Status, e.path)
 			}
 			s.rest()
-			s.core.Before = nil
+			s.core.Before(nil)
 			s.settled("checkout-2")
 			if rec := s.record(); rec.Last.Outcome != "Promoted" {
 				t.Errorf("the record says %+v", rec.Last)

@@ -121,16 +121,16 @@ func (s *scene) comesLate(arn string) {
 		},
 	} {
 		before := s.seen()
-		s.core.Before = func(op string) error {
+		s.core.Before(func(op string) error {
 			if op == "workload.Apply" {
 				s.Errorf("%s applied a version", state)
 			}
 			return nil
-		}
+		})
 		if err := run(s.event(arn, state)); !errors.Is(err, fault.Fenced) {
 			s.Errorf("%s: error %v; want it fenced off", state, err)
 		}
-		s.core.Before = nil
+		s.core.Before(nil)
 		if diff := cmp.Diff(before, s.seen()); diff != "" {
 			s.Errorf("%s changed something (-before +after):\n%s", state, diff)
 		}
@@ -218,12 +218,12 @@ func TestALateDeploymentTakesBackItsOwnAlone(t *testing.T) {
 			var err error
 			s.clock.AfterFunc(time.Minute/2, func() {
 				ev = s.event(arn, "DeployCanary")
-				after := s.core.After
-				s.core.After = func(op string) error {
+				after := s.split
+				s.core.After(func(op string) error {
 					if op != "workload.Apply" {
 						return nil
 					}
-					s.core.After = after
+					s.core.After(after)
 					fence := s.record().Fence(1 << 20)
 					if err := s.router.Settle(t.Context(), route, "checkout-1", "checkout-2", fence); err != nil {
 						t.Error(err)
@@ -237,7 +237,7 @@ func TestALateDeploymentTakesBackItsOwnAlone(t *testing.T) {
 						t.Error(err)
 					}
 					return nil
-				}
+				})
 				_, err = step.Deploy{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
 				if v, _ := s.cluster.Versions(t.Context(), service); len(v) != tt.want {
 					t.Errorf("%d versions; want %d", len(v), tt.want)
@@ -269,7 +269,7 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 			s.play(map[string]float64{"checkout-1": 0, "checkout-2": tt.canary})
 			var recorded, removed time.Time
 			var phase record.Phase
-			s.core.Before = func(op string) error {
+			s.core.Before(func(op string) error {
 				now := s.clock.Now()
 				share := s.router.Served(route, now)[tt.gone]
 				if op == "workload.Remove" {
@@ -279,13 +279,13 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 					}
 				}
 				return nil
-			}
-			s.core.After = func(op string) error {
+			})
+			s.core.After(func(op string) error {
 				if op == "record.Write" && s.records.Peek(service).Phase == tt.phase {
 					recorded = s.clock.Now()
 				}
 				return s.split(op)
-			}
+			})
 			s.run(nil)
 			if phase != tt.phase {
 				t.Errorf("at the removal the record said %q; want %q", phase, tt.phase)
@@ -293,7 +293,7 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 			if drained := removed.Sub(recorded); drained < 10*time.Second {
 				t.Errorf("%s was drained for %v; want 10 s", tt.gone, drained)
 			}
-			s.core.Before = nil
+			s.core.Before(nil)
 			s.settled(tt.stays)
 		})
 	}
@@ -305,20 +305,20 @@ func TestPassingTroubleOfEveryCallIsBorne(t *testing.T) {
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
 	failed := map[string]bool{}
-	s.core.Before = func(op string) error {
+	s.core.Before(func(op string) error {
 		if op == "workload.Tell" || failed[op] {
 			return nil
 		}
 		failed[op] = true
 		return fault.Transient
-	}
+	})
 	if e := s.run(nil); e.Status != asl.Succeeded {
 		t.Errorf("path %s (%s)", e.path, e.cause)
 	}
 	if len(failed) < 8 {
 		t.Errorf("%d kinds of calls were made to fail: %v", len(failed), failed)
 	}
-	s.core.Before = nil
+	s.core.Before(nil)
 	s.settled("checkout-2")
 }
 

@@ -63,12 +63,12 @@ func (f *functions) become(t *testing.T, api *sfn.Client) (*world.World, *meter.
 	c := clock.Real{}
 	w := world.New(c)
 	m := meter.New(c, meter.Options{Pace: metric.Pace{Every: 100 * time.Millisecond, Lag: 50 * time.Millisecond}})
-	w.Core.After = func(op string) error {
+	w.Core.After(func(op string) error {
 		if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
 			m.Shift(route.Namespace, route.Route, w.Router.Served(route, c.Now()))
 		}
 		return nil
-	}
+	})
 	access := step.Access{
 		Cluster: w.Cluster, Records: w.Records,
 		Router: func(string) (traffic.Router, error) { return w.Router, nil },

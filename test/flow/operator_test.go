@@ -62,14 +62,14 @@ func (s *scene) rest() {
 // atShift runs f right before the n-th write of a weight above 0 from now on.
 func (s *scene) atShift(n int, f func()) {
 	count := -1 // DeployCanary's comes first
-	s.core.Before = func(op string) error {
+	s.core.Before(func(op string) error {
 		if op == "traffic.Shift" {
 			if count++; count == n {
 				f()
 			}
 		}
 		return nil
-	}
+	})
 }
 
 func running(t *testing.T, extra fields) (*scene, string) {

@@ -116,7 +116,7 @@ func newScene(t testing.TB) *scene {
 			s.router.Create(traffic.Target{Namespace: o.Namespace(), Route: o.Name()}, backends(o))
 		}
 	}
-	s.core.After = s.split
+	s.core.After(s.split)
 	access := step.Access{
 		Cluster: s.cluster, Records: s.records,
 		Router: func(string) (traffic.Router, error) { return s.router, nil },

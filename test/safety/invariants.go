@@ -186,12 +186,13 @@ func (r *run) record() record.Record {
 // recover ends all faults and rolls a good version out: it has to come through, whatever was
 // left behind.
 func (r *run) recover() {
-	r.world.Core.Before, r.world.Core.After = nil, func(op string) error {
+	r.world.Core.Before(nil)
+	r.world.Core.After(func(op string) error {
 		if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
 			r.meter.Shift(route.Namespace, route.Route, r.world.Router.Served(route, r.clock.Now()))
 		}
 		return nil
-	}
+	})
 	rates := r.rates()
 	for name := range rates {
 		r.noPods[name], rates[name] = false, 0

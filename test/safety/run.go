@@ -159,7 +159,8 @@ func (r *run) build() {
 		r.rest()
 	}
 	w.Cluster.Behave(service.Namespace, "checkout-2", r.scenario.Canary)
-	w.Core.Before, w.Core.After = r.before, r.after
+	w.Core.Before(r.before)
+	w.Core.After(r.after)
 	r.counting = true
 	r.arns = nil
 }

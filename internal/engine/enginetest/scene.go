@@ -112,7 +112,7 @@ func New(t testing.TB) *Scene {
 	s := &Scene{Clock: clock.NewVirtual(Start)}
 	s.World = world.New(s.Clock)
 	s.Meter = meter.New(s.Clock, meter.Options{Pace: metric.Pace{Every: 5 * time.Second, Lag: 2 * time.Second}})
-	s.World.Core.After = s.split
+	s.World.Core.After(s.split)
 	access := step.Access{
 		Cluster: s.World.Cluster, Records: s.World.Records,
 		Router: func(string) (traffic.Router, error) { return s.World.Router, nil },

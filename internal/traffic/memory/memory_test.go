@@ -100,14 +100,15 @@ func TestHooksComeBeforeAndAfterAWrite(t *testing.T) {
 	}
 	s := traffic.Split{Stable: "a", Canary: "b", Weight: 25}
 	_, core, r := open(t, router.Script{})
-	core.Before = fail("traffic.Shift")
+	core.Before(fail("traffic.Shift"))
 	if err := r.Shift(t.Context(), target, s, rollout.Fence{Epoch: 1}); !errors.Is(err, boom) {
 		t.Errorf("Shift() = %v; want the hook's error", err)
 	}
 	if st, _ := r.Read(t.Context(), target); st.Weights["b"] != 0 {
 		t.Errorf("weights = %v; want unchanged after a fault before the write", st.Weights)
 	}
-	core.Before, core.After = nil, fail("traffic.Shift")
+	core.Before(nil)
+	core.After(fail("traffic.Shift"))
 	if err := r.Shift(t.Context(), target, s, rollout.Fence{Epoch: 1}); !errors.Is(err, boom) {
 		t.Errorf("Shift() = %v; want the hook's error", err)
 	}
