@@ -1,17 +1,20 @@
 #!/bin/sh
 # Build the bed's programs into DIR (by default bin/ beside testbed/): testbed,
-# traefik, prometheus and the sample images; with --kubectl also kubectl.
+# traefik, prometheus and the sample images; with --kubectl also kubectl, with
+# --only-kubectl nothing else.
 #
 # Needs Go, git and a module proxy. From nothing it takes some minutes on two
 # cores, nearly all of it compiling Kubernetes; again, some seconds.
 set -eu
 
 cd "$(dirname "$0")"
-kubectl=no
-if [ "${1:-}" = --kubectl ]; then
-	kubectl=yes
+case "${1:-}" in
+--kubectl | --only-kubectl)
+	kubectl=$1
 	shift
-fi
+	;;
+*) kubectl=no ;;
+esac
 bin=${1:-../bin}
 mkdir -p "$bin" build
 bin=$(cd "$bin" && pwd)
@@ -86,6 +89,10 @@ build() {
 	go build -buildvcs=false -gcflags=all=-dwarf=false -ldflags "$ldflags" -tags remove_all_sd -o "$bin/$1" "$2"
 }
 
+if [ "$kubectl" = --only-kubectl ]; then
+	build kubectl k8s.io/kubernetes/cmd/kubectl
+	exit
+fi
 trim_lego
 copy_crds
 say "download modules"
@@ -94,7 +101,7 @@ build testbed ./cmd/testbed
 build testbed-guard ./cmd/testbed-guard
 build traefik github.com/traefik/traefik/v3/cmd/traefik
 build prometheus github.com/prometheus/prometheus/cmd/prometheus
-if [ "$kubectl" = yes ]; then
+if [ "$kubectl" = --kubectl ]; then
 	build kubectl k8s.io/kubernetes/cmd/kubectl
 fi
 build load ./cmd/load

@@ -12,18 +12,16 @@ import (
 	"time"
 )
 
-// kubectlPath is kubectl, built when build.sh --kubectl has not been asked to.
+// kubectlPath is kubectl, built as build.sh builds it when nobody did yet.
 var kubectlPath = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(programs, "kubectl")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	path = filepath.Join(shared.Dir, "kubectl")
-	out, err := exec.Command("go", "build", "-gcflags=all=-dwarf=false", "-o", path, "k8s.io/kubernetes/cmd/kubectl").CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("build kubectl: %w\n%s", err, out)
+	if out, err := exec.Command("../build.sh", "--only-kubectl", shared.Dir).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build kubectl: %w\n%s", err, out)
 	}
-	return path, err
+	return filepath.Join(shared.Dir, "kubectl"), nil
 })
 
 // kubectl runs kubectl as a user would.
