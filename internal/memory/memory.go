@@ -23,8 +23,12 @@ type Core struct {
 	before, after Hook
 	turn          int
 	next          int
-	waiting       map[int]context.CancelFunc
+	waiting       map[Thing]map[int]context.CancelFunc
 }
+
+// A Thing is what changes, and what somebody waits for: a route, a Deployment. Without a name
+// it is all of that kind in the namespace.
+type Thing struct{ Kind, Namespace, Name string }
 
 // A Hook runs beside each call of a driver, named such as "traffic.Shift". Its error is
 // what the caller gets.
@@ -60,7 +64,7 @@ func (c *Core) run(hook *Hook, op string) error {
 
 // New gives a core at the clock's time, without faults.
 func New(c clock.Clock) *Core {
-	return &Core{Clock: c, waiting: map[int]context.CancelFunc{}}
+	return &Core{Clock: c, waiting: map[Thing]map[int]context.CancelFunc{}}
 }
 
 // Call runs f as the operation op of a driver: alone among the calls of all
@@ -88,25 +92,40 @@ func (c *Core) Do(f func() error) error {
 // Change runs f alone and wakes everybody who waits. It is for whoever changes the
 // world from outside: a person, a test.
 func (c *Core) Change(f func()) {
-	_ = c.Do(func() error { f(); c.Changed(); return nil })
+	_ = c.Do(func() error {
+		f()
+		c.turn++
+		for t := range c.waiting {
+			c.wake(t)
+		}
+		return nil
+	})
 }
 
-// Changed wakes everybody who waits. It is called inside Call or Do.
-func (c *Core) Changed() {
+// Changed wakes those who wait for one of the things: of thousands of rollouts in one core, a
+// write wakes its own alone. It is called inside Call or Do.
+func (c *Core) Changed(things ...Thing) {
 	c.turn++
-	for _, wake := range c.waiting {
-		defer wake()
+	for _, t := range things {
+		c.wake(t)
+		c.wake(Thing{Kind: t.Kind, Namespace: t.Namespace})
 	}
-	clear(c.waiting)
+}
+
+func (c *Core) wake(t Thing) {
+	for _, wake := range c.waiting[t] {
+		wake()
+	}
+	delete(c.waiting, t)
 }
 
 // Turn counts the changes so far. It is called inside Call or Do, and given to
 // Wait, so that no change is missed in between.
 func (c *Core) Turn() int { return c.turn }
 
-// Wait returns nil at the given moment, or as soon as something changed since
-// turn, and the context's error if that ends first.
-func (c *Core) Wait(ctx context.Context, turn int, until time.Time) error {
+// Wait returns nil at the given moment, or as soon as one of the things changed since
+// turn, and the context's error if that ends first. It may return early: who waits looks again.
+func (c *Core) Wait(ctx context.Context, turn int, until time.Time, things ...Thing) error {
 	woken, wake := clock.WithCancel(ctx)
 	defer wake()
 	c.mu.Lock()
@@ -116,15 +135,27 @@ func (c *Core) Wait(ctx context.Context, turn int, until time.Time) error {
 	}
 	c.next++
 	id := c.next
-	c.waiting[id] = wake
+	for _, t := range things {
+		if c.waiting[t] == nil {
+			c.waiting[t] = map[int]context.CancelFunc{}
+		}
+		c.waiting[t][id] = wake
+	}
 	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.waiting, id)
-	}()
+	defer c.forget(id, things)
 	if err := c.Clock.Sleep(woken, until.Sub(c.Clock.Now())); err != nil {
 		return ctx.Err()
 	}
 	return nil
+}
+
+func (c *Core) forget(id int, things []Thing) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range things {
+		delete(c.waiting[t], id)
+		if len(c.waiting[t]) == 0 {
+			delete(c.waiting, t)
+		}
+	}
 }

@@ -49,7 +49,6 @@ func (r *Records) Write(ctx context.Context, s workload.Service, rec record.Reco
 		r.writes++
 		rec.Revision = strconv.Itoa(r.revision)
 		r.records[s] = rec
-		r.core.Changed()
 		return nil
 	})
 	if err != nil {

@@ -138,6 +138,11 @@ func (rt *route) state(now time.Time) traffic.State {
 	return traffic.State{Weights: maps.Clone(rt.weights), InForce: inForce, Why: why, Fence: rt.fence}
 }
 
+// thing is what somebody waits for who waits for the route.
+func thing(t traffic.Target) memory.Thing {
+	return memory.Thing{Kind: "Route", Namespace: t.Namespace, Name: t.Route}
+}
+
 func (r *Router) find(t traffic.Target) (*route, error) {
 	if rt := r.routes[t]; rt != nil {
 		return rt, nil
@@ -215,7 +220,7 @@ func (r *Router) write(ctx context.Context, op string, t traffic.Target, f rollo
 			rt.weights = weights
 			rt.take(r.core.Clock.Now(), r.script)
 		}
-		r.core.Changed()
+		r.core.Changed(thing(t))
 		return nil
 	})
 }
@@ -243,7 +248,7 @@ func (r *Router) Await(ctx context.Context, t traffic.Target, s traffic.Split, d
 		if err != nil || st.InForce || !now.Before(deadline) {
 			break
 		}
-		err = r.core.Wait(ctx, turn, wake)
+		err = r.core.Wait(ctx, turn, wake, thing(t))
 	}
 	if err != nil {
 		return traffic.State{}, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepcanary/stepcanary/internal/memory"
 	"github.com/stepcanary/stepcanary/internal/workload"
 )
 
@@ -34,6 +35,7 @@ func (f *follower) Next(ctx context.Context, d time.Duration) (workload.Status, 
 	for {
 		var st workload.Status
 		var turn int
+		things := []memory.Thing{thing(f.namespace, f.version.Deployment)}
 		now, wake := core.Clock.Now(), deadline
 		_ = core.Do(func() error {
 			turn = core.Turn()
@@ -42,6 +44,9 @@ func (f *follower) Next(ctx context.Context, d time.Duration) (workload.Status, 
 				if next, ok := dep.nextChange(now); ok && next.Before(deadline) {
 					wake = next
 				}
+				if dep.script.CrashAtWeight > 0 {
+					things = append(things, memory.Thing{Kind: "Route", Namespace: f.namespace})
+				}
 			}
 			return nil
 		})
@@ -49,7 +54,7 @@ func (f *follower) Next(ctx context.Context, d time.Duration) (workload.Status, 
 			f.told, f.last = true, st
 			return st, nil
 		}
-		if err := core.Wait(ctx, turn, wake); err != nil {
+		if err := core.Wait(ctx, turn, wake, things...); err != nil {
 			return workload.Status{}, err
 		}
 	}

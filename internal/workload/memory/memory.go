@@ -29,7 +29,8 @@ type Cluster struct {
 	// It is called inside a call of the core.
 	Create func(workload.Object)
 
-	objects     map[string]workload.Object
+	objects     map[string]object
+	owned       map[workload.Service]map[string]bool // keys of the objects that were applied for it
 	deployments map[string]*deployment
 	scripts     map[string]Script
 	notes       []workload.Note
@@ -39,15 +40,27 @@ type Cluster struct {
 func New(c *memory.Core) *Cluster {
 	return &Cluster{
 		core:        c,
-		objects:     map[string]workload.Object{},
+		objects:     map[string]object{},
+		owned:       map[workload.Service]map[string]bool{},
 		deployments: map[string]*deployment{},
 		scripts:     map[string]Script{},
 	}
 }
 
+// An object is what is kept of an applied one: whose it is.
+type object struct {
+	kind, name string
+	labels     map[string]string
+}
+
 func objectKey(namespace, kind, name string) string { return namespace + "/" + kind + "/" + name }
 
 func path(namespace, name string) string { return namespace + "/" + name }
+
+// thing is what somebody waits for who waits for a Deployment.
+func thing(namespace, name string) memory.Thing {
+	return memory.Thing{Kind: "Deployment", Namespace: namespace, Name: name}
+}
 
 // Behave scripts the Deployment of that name, now or when it is applied.
 func (c *Cluster) Behave(namespace, name string, s Script) {
@@ -65,9 +78,7 @@ func (c *Cluster) Place(namespace string, v workload.Version) {
 		v.Ours, v.Number, v.Rollout = false, 0, ""
 		c.put(namespace, v)
 		for kind, name := range map[string]string{"Deployment": v.Deployment, "Service": v.Name} {
-			c.objects[objectKey(namespace, kind, name)] = workload.Object{
-				"kind": kind, "metadata": map[string]any{"name": name, "namespace": namespace},
-			}
+			c.objects[objectKey(namespace, kind, name)] = object{kind: kind, name: name}
 		}
 	})
 }
@@ -107,9 +118,10 @@ func (c *Cluster) put(namespace string, v workload.Version) {
 // Versions lists the versions of the service that are ours.
 func (c *Cluster) Versions(ctx context.Context, s workload.Service) (versions []workload.Version, err error) {
 	err = c.core.Call(ctx, "workload.Versions", func() error {
-		for _, o := range c.objects {
-			d := c.deployments[path(s.Namespace, o.Name())]
-			if o.Kind() == "Deployment" && o.Namespace() == s.Namespace && o.Label(workload.LabelService) == s.Name && d != nil {
+		for key := range c.owned[s] {
+			o := c.objects[key]
+			d := c.deployments[path(s.Namespace, o.name)]
+			if o.kind == "Deployment" && o.labels[workload.LabelService] == s.Name && d != nil {
 				v := d.version
 				v.Replicas, _ = d.replicas(c.core.Clock.Now())
 				versions = append(versions, v)
@@ -151,14 +163,14 @@ func (c *Cluster) Apply(ctx context.Context, objects []workload.Object, o worklo
 	return c.core.Call(ctx, "workload.Apply", func() error {
 		for _, obj := range objects {
 			have, exists := c.objects[objectKey(obj.Namespace(), obj.Kind(), obj.Name())]
-			if exists && !o.Keeps(obj, labels(have)) && !o.Owned(labels(have)) {
-				return fmt.Errorf("apply %v: %w: %s", obj, fault.Invalid, workload.Describe(labels(have)))
+			if exists && !o.Keeps(obj, have.labels) && !o.Owned(have.labels) {
+				return fmt.Errorf("apply %v: %w: %s", obj, fault.Invalid, workload.Describe(have.labels))
 			}
 		}
 		for _, obj := range objects {
 			c.apply(obj, o)
+			c.core.Changed(thing(obj.Namespace(), obj.Name()))
 		}
-		c.core.Changed()
 		return nil
 	})
 }
@@ -166,24 +178,21 @@ func (c *Cluster) Apply(ctx context.Context, objects []workload.Object, o worklo
 func (c *Cluster) apply(obj workload.Object, o workload.Ownership) {
 	key := objectKey(obj.Namespace(), obj.Kind(), obj.Name())
 	have, exists := c.objects[key]
-	if exists && o.Keeps(obj, labels(have)) {
+	if exists && o.Keeps(obj, have.labels) {
 		return
 	}
 	if obj.CreateOnly() {
-		c.objects[key] = obj
+		c.objects[key] = object{kind: obj.Kind(), name: obj.Name(), labels: labels(obj)}
 		if c.Create != nil {
 			c.Create(obj)
 		}
 		return
 	}
-	own := map[string]any{}
-	for k, v := range o.Labels(obj.Name()) {
-		own[k] = v
+	c.objects[key] = object{kind: obj.Kind(), name: obj.Name(), labels: o.Labels(obj.Name())}
+	if c.owned[o.Service] == nil {
+		c.owned[o.Service] = map[string]bool{}
 	}
-	c.objects[key] = workload.Object{
-		"kind":     obj.Kind(),
-		"metadata": map[string]any{"name": obj.Name(), "namespace": obj.Namespace(), "labels": own},
-	}
+	c.owned[o.Service][key] = true
 	if obj.Kind() != "Deployment" {
 		return
 	}
@@ -235,16 +244,18 @@ func image(o workload.Object) string {
 // Remove deletes what is ours of a version.
 func (c *Cluster) Remove(ctx context.Context, s workload.Service, v workload.Version) error {
 	return c.core.Call(ctx, "workload.Remove", func() error {
-		for key, o := range c.objects {
-			if o.Namespace() == s.Namespace && v.Ours && v.Number > 0 && o.Label(workload.LabelManagedBy) == workload.Manager &&
-				o.Label(workload.LabelService) == s.Name && o.Label(workload.LabelVersion) == strconv.Itoa(v.Number) {
-				delete(c.objects, key)
-				if o.Kind() == "Deployment" {
-					delete(c.deployments, path(s.Namespace, o.Name()))
-				}
+		for key := range c.owned[s] {
+			o := c.objects[key]
+			if !v.Ours || v.Number <= 0 || o.labels[workload.LabelService] != s.Name || o.labels[workload.LabelVersion] != strconv.Itoa(v.Number) {
+				continue
+			}
+			delete(c.objects, key)
+			delete(c.owned[s], key)
+			if o.kind == "Deployment" {
+				delete(c.deployments, path(s.Namespace, o.name))
+				c.core.Changed(thing(s.Namespace, o.name))
 			}
 		}
-		c.core.Changed()
 		return nil
 	})
 }
