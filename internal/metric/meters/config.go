@@ -33,8 +33,8 @@ type Config struct {
 	// Query has the user's own queries by name. The flow asks them; a meter does not.
 	Query map[string]string `json:"query,omitempty"`
 	// ScrapeInterval is how often Prometheus reads its targets (15s), and Lag how
-	// long a number takes to be complete (1s for Prometheus, 15s where requests
-	// are signed, 2m for CloudWatch).
+	// long a number takes to be complete (a quarter of ScrapeInterval and at most 1s
+	// for Prometheus, 15s where requests are signed, 2m for CloudWatch).
 	ScrapeInterval Duration `json:"scrape_interval,omitempty"`
 	Lag            Duration `json:"lag,omitempty"`
 	// CA is a PEM bundle of the certificate authorities to trust for Address.

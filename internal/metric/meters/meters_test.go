@@ -98,7 +98,7 @@ func TestOpenChoosesTheDriver(t *testing.T) {
 		},
 		"pods that are scraped apart": {
 			`{"provider":"prometheus","address":"http://127.0.0.1:9090","scrape_interval":"1s"}`, `{"queries":"podlet"}`,
-			metric.Pace{Every: 2 * time.Second, Lag: time.Second, Settle: time.Second},
+			metric.Pace{Every: 2 * time.Second, Lag: 250 * time.Millisecond, Settle: time.Second},
 		},
 		"a managed Prometheus": {
 			``, `{"provider":"prometheus","address":"https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1","auth":{"sigv4":{"service":"aps"}}}`,

@@ -41,7 +41,9 @@ type Options struct {
 	Queries queries.Prometheus
 	// Scrape is how often the source reads its targets, 15 s if zero.
 	Scrape time.Duration
-	// Lag is how long a scraped value takes to be readable, 1 s if zero.
+	// Lag is how long a scraped value takes to be readable. If zero it is a quarter of
+	// Scrape and at most 1 s: a target that takes longer to answer loses the requests
+	// of that time for both versions alike, and shifts none from one to the other.
 	Lag time.Duration
 	// Authorize puts credentials on a request; nil for none.
 	Authorize Authorize
@@ -86,7 +88,7 @@ func New(o Options) (*Meter, error) {
 		o.Scrape = 15 * time.Second
 	}
 	if o.Lag <= 0 {
-		o.Lag = time.Second
+		o.Lag = min(time.Second, o.Scrape/4)
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
