@@ -61,10 +61,14 @@ func (t *tokens) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+token)
 	resp, err := t.next.RoundTrip(r)
-	if err == nil && resp.StatusCode == http.StatusUnauthorized {
-		t.forget(token)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
 	}
-	return resp, err
+	_ = resp.Body.Close()
+	t.forget(token)
+	return nil, fmt.Errorf("%w: cluster %q does not know who asks: 401 Unauthorized. Its access entries lack this function's role, "+
+		"or have that of a role which was made anew since; or the token was made for another cluster, was signed with wrong credentials, or has expired",
+		fault.Invalid, t.cluster)
 }
 
 // forget drops a token that the server refused, so that the next request makes one

@@ -143,8 +143,14 @@ func TestEKSTokensAreMadeOnceAndAgainWhenTheyEnd(t *testing.T) {
 		t.Errorf("3 requests made %d tokens, the last with %q by %q; want 1 token", long.made.Load(), authorization, agent)
 	}
 	refuse = true
-	if err := ask(c); !errors.Is(err, fault.Invalid) || strings.Contains(err.Error(), "token-") {
+	err := ask(c)
+	if !errors.Is(err, fault.Invalid) || fault.Of(err) != fault.Invalid || strings.Contains(err.Error(), "token-") {
 		t.Errorf("Versions() refused by the server = %v; want %v without the token", err, fault.Invalid)
+	}
+	for _, want := range []string{`cluster "demo"`, "access entries", "expired"} {
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("Versions() refused by the server = %v; want it to say %s", err, want)
+		}
 	}
 	refuse = false
 	if err := ask(c); err != nil || long.made.Load() != 2 {
