@@ -62,6 +62,10 @@ type Look struct {
 	// First tells that there is no stable version: nothing to compare with, and
 	// nothing to go back to but what was there before, which is nothing.
 	First bool
+	// Gates are those that stand before the next move, asked or not.
+	Gates []Gate
+	// Waived tells that a person let the rollout go on without the gates that keep silent.
+	Waived bool
 }
 
 // A Decision is what to do next and why, in one sentence.
@@ -72,10 +76,15 @@ type Decision struct {
 	Reason string `json:"reason"`
 	// After is when to look again, for Watch and Wait: the step's own next moment.
 	After time.Duration `json:"-"`
+	// AskGates tells that nothing but gates stands before the next move.
+	AskGates bool `json:"-"`
+	// Needs is what is wanted of a person, for Wait.
+	Needs Need `json:"-"`
 }
 
 // Next says what to do with a canary in step i. The order of the rules is their
-// rank: harm first, then people, then evidence, then the clock.
+// rank: harm first, then people, then evidence, then the clock. Gates are asked last, so that
+// their answer is of the moment in which the step is left.
 func (p Plan) Next(i int, l Look) Decision {
 	step := p.Steps[i]
 	stay := func(after time.Duration, reason string) Decision {
@@ -94,7 +103,7 @@ func (p Plan) Next(i int, l Look) Decision {
 		if left <= 0 {
 			return back(fmt.Sprintf("paused for %v, which is the limit", p.PauseLimit))
 		}
-		return Decision{Action: Wait, Step: i, Reason: "paused", After: left}
+		return Decision{Action: Wait, Step: i, Reason: "paused", After: left, Needs: NeedResume}
 	}
 	if l.Promote && i < len(p.Steps)-1 {
 		return Decision{Action: Advance, Step: len(p.Steps) - 1, Reason: "a person asked for 100 % now"}
@@ -106,7 +115,12 @@ func (p Plan) Next(i int, l Look) Decision {
 		return p.bear(i, l, reason)
 	}
 	if step.Approve && !l.Approved {
-		return p.ask(i, l.Elapsed-p.atLeast(i), "waiting for a person's word")
+		d := p.ask(i, l.Elapsed-p.atLeast(i), "waiting for a person's word")
+		d.Needs = NeedApproval
+		return d
+	}
+	if d, shut := p.shut(i, l); shut {
+		return d
 	}
 	if i == len(p.Steps)-1 {
 		return Decision{Action: Promote, Step: i, Reason: l.Reason}
@@ -143,7 +157,9 @@ func (p Plan) bear(i int, l Look, reason string) Decision {
 		return Decision{Action: Watch, Step: i, Reason: reason, After: patience - over}
 	}
 	if p.OnUndecided == UndecidedAsks {
-		return p.ask(i, over-patience, "nothing could be told, a person decides: "+reason)
+		d := p.ask(i, over-patience, "nothing could be told, a person decides: "+reason)
+		d.Needs = NeedVerdict
+		return d
 	}
 	return Decision{Action: RollBack, Step: i, Reason: fmt.Sprintf("held for %v and still not known: %s",
 		over.Round(time.Second), reason)}
