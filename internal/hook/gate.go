@@ -19,7 +19,7 @@ type Phase string
 const (
 	// PreRollout is when the canary is ready and has no traffic yet.
 	PreRollout Phase = "pre-rollout"
-	// PreStep is before each change of weight. The weight told is the next one.
+	// PreStep is before each later change of weight.
 	PreStep Phase = "step"
 	// PrePromotion is when all steps are over and stable would go next.
 	PrePromotion Phase = "pre-promotion"
@@ -37,8 +37,9 @@ type Gate struct {
 type Question struct {
 	Namespace string `json:"namespace"`
 	// Name is the service's.
-	Name      string `json:"name"`
-	Phase     Phase  `json:"phase"`
+	Name  string `json:"name"`
+	Phase Phase  `json:"phase"`
+	// Weight is the one that the canary gets next; 100 for PrePromotion.
 	Weight    int    `json:"weight"`
 	Execution string `json:"execution"`
 	// Canary and Stable are the versions; there is no stable at first.
@@ -65,8 +66,10 @@ type Answer struct {
 	Reason string
 }
 
+// AskAgain is when to ask again where the gate does not say.
+const AskAgain = 30 * time.Second
+
 const (
-	standardDelay = 30 * time.Second
 	shortestDelay = time.Second
 	longestDelay  = time.Hour
 )
@@ -130,7 +133,7 @@ func read(text []byte) (Answer, error) {
 	case Succeeded, Failed:
 		return a, nil
 	case InProgress:
-		a.After = standardDelay
+		a.After = AskAgain
 		if in.CallBackDelay != nil {
 			seconds := min(max(*in.CallBackDelay, shortestDelay.Seconds()), longestDelay.Seconds())
 			a.After = time.Duration(seconds * float64(time.Second))

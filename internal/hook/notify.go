@@ -17,7 +17,7 @@ type Receiver struct {
 	// Format is slack, which Mattermost and others understand too, or json: the
 	// Message as it is. It is json if empty.
 	Format string `json:"format,omitempty"`
-	// On says which messages it gets, all if empty: end, verdict.
+	// On says which messages it gets, all if empty.
 	On []Occasion `json:"on,omitempty"`
 }
 
@@ -25,11 +25,20 @@ type Receiver struct {
 type Occasion string
 
 const (
-	// OnEnd is the end of a rollout.
-	OnEnd Occasion = "end"
+	// OnStart is a rollout that has the lock of its service.
+	OnStart Occasion = "start"
+	// OnStep is a weight that came into force.
+	OnStep Occasion = "step"
+	// OnHold is a rollout that waits for a person.
+	OnHold Occasion = "hold"
 	// OnVerdict is a verdict that differs from the last one.
 	OnVerdict Occasion = "verdict"
+	// OnEnd is the end of a rollout.
+	OnEnd Occasion = "end"
 )
+
+// occasions are all there are, in the order of a rollout.
+var occasions = []Occasion{OnStart, OnStep, OnHold, OnVerdict, OnEnd}
 
 // A Message is one thing that happened.
 type Message struct {
@@ -47,35 +56,52 @@ type Message struct {
 	Verdict string `json:"verdict,omitempty"`
 	// End is Promoted, RolledBack, NeedsOperator or Refused; empty before the end.
 	End string `json:"end,omitempty"`
+	// Needs is what is wanted of a person, with OnHold: resume, approval, verdict or gate.
+	Needs string `json:"needs,omitempty"`
 	// Reason is one sentence with its numbers.
-	Reason string    `json:"reason,omitempty"`
-	At     time.Time `json:"at"`
+	Reason string `json:"reason,omitempty"`
+	// At is when it happened, not when it is told: what is told twice is the same twice.
+	At time.Time `json:"at"`
 }
 
 // Told is what was told already. It travels with the rollout, so that a task
 // that runs twice does not tell twice. Its zero value is the beginning.
 type Told struct {
+	Started bool   `json:"started,omitempty"`
+	Weight  int    `json:"weight,omitempty"`
+	Needs   string `json:"needs,omitempty"`
 	Verdict string `json:"verdict,omitempty"`
 	End     string `json:"end,omitempty"`
 }
 
-// Due tells whether a message is news, and what was told after it: an end once,
-// and a verdict when it differs from the last one. A rollout begins with
-// nothing known, so inconclusive is no news at first, and nothing is after the end.
+// Due tells whether a message is news, and what was told after it: start and end
+// once, and a weight, a need or a verdict when it differs from the last one. A
+// rollout begins with nothing known, so inconclusive is no news at first; a hold
+// without a need is the end of the last one; and nothing is news after the end.
 func (t Told) Due(m Message) (Told, bool) {
-	switch {
-	case t.End != "":
-		return t, false
-	case m.On == OnEnd && m.End != "":
-		t.End = m.End
-		return t, true
-	case m.On != OnVerdict || m.Verdict == "" || m.Verdict == t.Verdict:
-		return t, false
-	case t.Verdict == "" && m.Verdict == "inconclusive":
+	if t.End != "" {
 		return t, false
 	}
-	t.Verdict = m.Verdict
-	return t, true
+	was := t
+	switch m.On {
+	case OnStart:
+		t.Started = true
+	case OnStep:
+		t.Weight = m.Weight
+	case OnHold:
+		t.Needs = m.Needs
+		return t, t != was && m.Needs != ""
+	case OnVerdict:
+		if t.Verdict != "" || m.Verdict != "inconclusive" {
+			t.Verdict = m.Verdict
+		}
+		if m.Verdict == "" {
+			return was, false
+		}
+	case OnEnd:
+		t.End = m.End
+	}
+	return t, t != was
 }
 
 // Wants tells whether a receiver gets messages of a kind.
@@ -88,8 +114,8 @@ func (c *Client) CheckReceiver(r Receiver) error {
 		return fmt.Errorf("hook %q: format %q: %w: json or slack is expected", r.Name, r.Format, fault.Invalid)
 	}
 	for _, on := range r.On {
-		if on != OnEnd && on != OnVerdict {
-			return fmt.Errorf("hook %q: on %q: %w: end or verdict is expected", r.Name, on, fault.Invalid)
+		if !slices.Contains(occasions, on) {
+			return fmt.Errorf("hook %q: on %q: %w: one of %v is expected", r.Name, on, fault.Invalid, occasions)
 		}
 	}
 	return c.Check(r.Endpoint)
@@ -134,6 +160,16 @@ var colours = map[string]string{
 	"unhealthy": "danger", "NeedsOperator": "danger",
 }
 
+func colour(m Message) string {
+	switch m.On {
+	case OnVerdict:
+		return colours[m.Verdict]
+	case OnHold:
+		return "warning"
+	}
+	return colours[m.End]
+}
+
 type attachment struct {
 	Colour   string `json:"color,omitempty"`
 	Text     string `json:"text"`
@@ -146,7 +182,14 @@ type attachment struct {
 // https://api.slack.com/messaging/webhooks and its secondary attachments.
 func slack(m Message) any {
 	what := m.End
-	if m.On == OnVerdict {
+	switch m.On {
+	case OnStart:
+		what = "started"
+	case OnStep:
+		what = "goes on"
+	case OnHold:
+		what = "waits for a person (" + m.Needs + ")"
+	case OnVerdict:
 		what = m.Verdict
 	}
 	head := fmt.Sprintf("%s/%s %s: %s at %d %%", m.Namespace, m.Name, m.Canary, what, m.Weight)
@@ -156,7 +199,7 @@ func slack(m Message) any {
 	return map[string]any{
 		"text": escape(head),
 		"attachments": []attachment{{
-			Colour: colours[what], Text: escape(line(m.Reason)), Fallback: escape(line(m.Reason)),
+			Colour: colour(m), Text: escape(line(m.Reason)), Fallback: escape(line(m.Reason)),
 			Footer: escape(m.Execution), At: m.At.Unix(),
 		}},
 	}

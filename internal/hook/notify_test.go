@@ -40,6 +40,28 @@ func TestWhatAReceiverGets(t *testing.T) {
 	}
 }
 
+func TestPeopleReadWhatAMessageIsAbout(t *testing.T) {
+	for want, m := range map[string]hook.Message{
+		`"text":"shop/checkout checkout-2: started at 0 %"`:                        {On: hook.OnStart},
+		`"text":"shop/checkout checkout-2: goes on at 25 %"`:                       {On: hook.OnStep, Weight: 25},
+		`"color":"warning","text":""`:                                              {On: hook.OnHold, Needs: "approval"},
+		`"text":"shop/checkout checkout-2: waits for a person (approval) at 25 %"`: {On: hook.OnHold, Needs: "approval", Weight: 25},
+		`"color":"danger","text":"12 failed"`:                                      {On: hook.OnVerdict, Verdict: "unhealthy", Reason: "12 failed"},
+		`"text":"shop/checkout checkout-2: NeedsOperator at 0 %"`:                  {On: hook.OnEnd, End: "NeedsOperator"},
+	} {
+		m.Namespace, m.Name, m.Canary = "shop", "checkout", "checkout-2"
+		got := ""
+		c := client(func(r *http.Request) (*http.Response, error) {
+			body, _ := io.ReadAll(r.Body)
+			got = string(body)
+			return response(200, "ok"), nil
+		})
+		if err := c.Notify(t.Context(), hook.Receiver{Endpoint: gate().Endpoint, Format: "slack"}, m); err != nil || !strings.Contains(got, want) {
+			t.Errorf("Notify(%+v) = %v, %s; want %s in it", m, err, got, want)
+		}
+	}
+}
+
 func TestAReceiverGetsWhatItWants(t *testing.T) {
 	for name, tt := range map[string]struct {
 		on   []hook.Occasion
@@ -81,7 +103,7 @@ func TestTheURLOfAReceiverIsASecret(t *testing.T) {
 func TestCheckReceiverRefuses(t *testing.T) {
 	for name, r := range map[string]hook.Receiver{
 		"another format":  {Endpoint: gate().Endpoint, Format: "teams"},
-		"another message": {Endpoint: gate().Endpoint, On: []hook.Occasion{"step"}},
+		"another message": {Endpoint: gate().Endpoint, On: []hook.Occasion{"weather"}},
 		"no endpoint":     {},
 	} {
 		if err := client(nil).CheckReceiver(r); fault.Of(err) != fault.Invalid {
@@ -98,20 +120,28 @@ func TestNewsIsToldOnce(t *testing.T) {
 		return hook.Message{On: hook.OnVerdict, Verdict: v, At: now.Add(time.Hour)}
 	}
 	end := func(e string) hook.Message { return hook.Message{On: hook.OnEnd, End: e} }
+	begin := hook.Message{On: hook.OnStart, Reason: "start"}
+	step := func(w int) hook.Message {
+		return hook.Message{On: hook.OnStep, Weight: w, Reason: fmt.Sprint(w)}
+	}
+	hold := func(need string) hook.Message { return hook.Message{On: hook.OnHold, Needs: need} }
 	var told hook.Told
 	var got []string
 	for _, m := range []hook.Message{
-		verdict("inconclusive"), verdict("healthy"), verdict("healthy"), verdict("inconclusive"), verdict("inconclusive"),
+		begin, begin, step(25), verdict("inconclusive"), verdict("healthy"), verdict("healthy"), verdict("inconclusive"), verdict("inconclusive"),
+		hold(""), hold("resume"), hold("resume"), hold("approval"), hold(""), hold("approval"), step(25), step(50),
 		verdict("healthy"), verdict("unhealthy"), verdict("unhealthy"), verdict(""),
-		end("RolledBack"), end("RolledBack"), verdict("healthy"), end("NeedsOperator"),
+		end("RolledBack"), end("RolledBack"), verdict("healthy"), step(75), hold("gate"), end("NeedsOperator"),
 	} {
 		next, due := told.Due(m)
 		if due {
-			got = append(got, m.Verdict+m.End)
+			got = append(got, m.Verdict+m.End+m.Needs+m.Reason)
 		}
 		told = next
 	}
-	if diff := cmp.Diff([]string{"healthy", "inconclusive", "healthy", "unhealthy", "RolledBack"}, got); diff != "" {
+	if diff := cmp.Diff([]string{
+		"start", "25", "healthy", "inconclusive", "resume", "approval", "approval", "50", "healthy", "unhealthy", "RolledBack",
+	}, got); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
 }
