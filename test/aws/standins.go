@@ -1,8 +1,5 @@
 //go:build awse2e
 
-// Package aws holds the engine's AWS side together end to end: the functions' own binaries, the state
-// machine, the real aws-iam-authenticator and a real Kubernetes API server. Only what AWS alone can
-// offer stands in: STS, EKS and the credentials of roles.
 package aws
 
 import (
@@ -21,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,6 +28,8 @@ import (
 const (
 	account = "111122223333"
 	region  = "eu-west-1"
+	// localMachine is the local engine's name for the state machine.
+	localMachine = "arn:aws:states:us-east-1:000000000000:stateMachine:stepcanary"
 )
 
 // A principal is a role with its access key, as Lambda gives it to a function.
@@ -50,12 +50,15 @@ type cloud struct {
 	endpoint string
 	ca       []byte
 	clusters []string
-	// states is the local engine's URL.
-	states *url.URL
+	// states is the local engine's URL, prometheus the bed's.
+	states, prometheus *url.URL
+	// rights are those of all principals.
+	rights rights
+	// late is how long after the present STS believes to be.
+	late atomic.Int64
 
 	mu    sync.Mutex
 	calls map[string]map[string]int // function, action
-	noted []string
 }
 
 func (c *cloud) record(function, action string) {
@@ -65,6 +68,16 @@ func (c *cloud) record(function, action string) {
 		c.calls[function] = map[string]int{}
 	}
 	c.calls[function][action]++
+}
+
+// admit writes the call down, and lets the role do it where its policy says so, as IAM would.
+func (c *cloud) admit(w http.ResponseWriter, p principal, action, resource string) bool {
+	c.record(p.function, action)
+	if c.rights.allow(p.function, action, resource) {
+		return true
+	}
+	deny(w, http.StatusForbidden, fmt.Errorf("AccessDeniedException: User: %s is not authorized to perform: %s on resource: %s", p.session(), action, resource))
+	return false
 }
 
 var credential = regexp.MustCompile(`Credential=([^/]+)/([0-9]{8})/([^/]+)/([^/]+)/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})`)
@@ -105,11 +118,25 @@ func (c *cloud) verify(r *http.Request, body []byte) (principal, error) {
 	return p, nil
 }
 
-// eks answers DescribeCluster.
-func (c *cloud) eks(w http.ResponseWriter, r *http.Request) {
-	p, err := c.verify(r, nil)
+// signed gives who signed the request, and its body, which can be read again. Without a good signature
+// it has answered.
+func (c *cloud) signed(w http.ResponseWriter, r *http.Request) (p principal, body []byte, ok bool) {
+	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		p, err = c.verify(r, body)
+	}
 	if err != nil {
 		deny(w, http.StatusForbidden, err)
+		return p, nil, false
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return p, body, true
+}
+
+// eks answers DescribeCluster.
+func (c *cloud) eks(w http.ResponseWriter, r *http.Request) {
+	p, _, ok := c.signed(w, r)
+	if !ok {
 		return
 	}
 	name, ok := strings.CutPrefix(r.URL.Path, "/clusters/")
@@ -117,7 +144,9 @@ func (c *cloud) eks(w http.ResponseWriter, r *http.Request) {
 		deny(w, http.StatusNotFound, fmt.Errorf("UnknownOperationException: %s %s", r.Method, r.URL.Path))
 		return
 	}
-	c.record(p.function, "eks:DescribeCluster")
+	if !c.admit(w, p, "eks:DescribeCluster", "arn:aws:eks:"+region+":"+account+":cluster/"+name) {
+		return
+	}
 	if !slices.Contains(c.clusters, name) {
 		deny(w, http.StatusNotFound, fmt.Errorf("ResourceNotFoundException: No cluster found for name: %s.", name))
 		return
@@ -131,22 +160,24 @@ func (c *cloud) eks(w http.ResponseWriter, r *http.Request) {
 
 // stepFunctions checks and passes on calls to the local engine.
 func (c *cloud) stepFunctions(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		deny(w, http.StatusBadRequest, err)
+	p, body, ok := c.signed(w, r)
+	if !ok || !c.admit(w, p, "states:"+strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AWSStepFunctions."), machineOrExecution(body)) {
 		return
 	}
-	p, err := c.verify(r, body)
-	if err != nil {
-		deny(w, http.StatusForbidden, err)
-		return
-	}
-	c.record(p.function, "states:"+strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AWSStepFunctions."))
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	proxy := httputil.NewSingleHostReverseProxy(c.states)
-	director := proxy.Director
-	proxy.Director = func(out *http.Request) { director(out); out.Host = c.states.Host }
+	proxy := &httputil.ReverseProxy{Rewrite: func(out *httputil.ProxyRequest) { out.SetURL(c.states) }}
 	proxy.ServeHTTP(w, r)
+}
+
+// machineOrExecution is what a call is about, under the account and region of the policies; the local
+// engine has others. A token belongs to the state machine.
+func machineOrExecution(body []byte) string {
+	var call struct{ StateMachineArn, ExecutionArn string }
+	_ = json.Unmarshal(body, &call)
+	about := call.StateMachineArn + call.ExecutionArn
+	if about == "" {
+		about = localMachine
+	}
+	return strings.Replace(about, ":us-east-1:000000000000:", ":"+region+":"+account+":", 1)
 }
 
 func deny(w http.ResponseWriter, status int, err error) {
@@ -155,57 +186,4 @@ func deny(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("X-Amzn-ErrorType", kind)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{"__type": kind, "message": message})
-}
-
-// sts answers a presigned GetCallerIdentity, after it has recomputed the signature.
-func (c *cloud) sts(w http.ResponseWriter, r *http.Request) {
-	p, err := c.verifyPresigned(r)
-	c.mu.Lock()
-	c.noted = append(c.noted, fmt.Sprintf("%s: %v", r.URL.Query().Get("X-Amz-Credential"), err))
-	c.mu.Unlock()
-	if err != nil {
-		deny(w, http.StatusForbidden, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"GetCallerIdentityResponse": map[string]any{
-		"GetCallerIdentityResult": map[string]any{"Account": account, "Arn": p.session(), "UserId": "AROA:stepcanary-" + p.function},
-		"ResponseMetadata":        map[string]any{"RequestId": "0"},
-	}})
-}
-
-func (c *cloud) verifyPresigned(r *http.Request) (principal, error) {
-	q := r.URL.Query()
-	scope := strings.Split(q.Get("X-Amz-Credential"), "/")
-	if len(scope) != 5 || q.Get("Action") != "GetCallerIdentity" || scope[2] != region || scope[3] != "sts" {
-		return principal{}, fmt.Errorf("InvalidClientTokenId: credential %q", scope)
-	}
-	p, known := c.principals[scope[0]]
-	if !known {
-		return p, fmt.Errorf("InvalidClientTokenId: the security token included in the request is invalid")
-	}
-	at, err := time.Parse("20060102T150405Z", q.Get("X-Amz-Date"))
-	if err != nil || time.Since(at) > 15*time.Minute {
-		return p, fmt.Errorf("SignatureDoesNotMatch: Signature expired")
-	}
-	want := q.Get("X-Amz-Signature")
-	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-SignedHeaders", "X-Amz-Signature"} {
-		q.Del(name)
-	}
-	again, err := http.NewRequest(http.MethodGet, "https://"+r.Host+"/?"+q.Encode(), nil)
-	if err != nil {
-		return p, err
-	}
-	again.Header.Set("x-k8s-aws-id", r.Header.Get("x-k8s-aws-id"))
-	empty := sha256.Sum256(nil)
-	signed, _, err := v4.NewSigner().PresignHTTP(context.Background(), aws.Credentials{AccessKeyID: p.key, SecretAccessKey: p.secret},
-		again, hex.EncodeToString(empty[:]), "sts", region, at)
-	if err != nil {
-		return p, err
-	}
-	u, err := url.Parse(signed)
-	if err != nil || u.Query().Get("X-Amz-Signature") != want {
-		return p, fmt.Errorf("SignatureDoesNotMatch: the request signature we calculated does not match")
-	}
-	return p, nil
 }

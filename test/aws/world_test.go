@@ -30,14 +30,17 @@ import (
 // A world is everything that a rollout on AWS meets.
 type world struct {
 	cloud *cloud
-	// lambda runs the functions' binaries; eks and states are the stand-ins' URLs.
-	lambda                *lambdahost.Host
-	eks, states           string
-	kubeconfig            string
-	gateway, prometheus   string
-	bedDir, authenticator string
-	engine                string
-	log                   *record
+	// lambda runs the functions' binaries.
+	lambda *lambdahost.Host
+	// Addresses of the stand-ins, by the name that the SDK's variables have for the service.
+	services map[string]string
+	// metrics is where the bed's Prometheus asks who one is; stsProxy leads to STS, whose
+	// certificate is signed by the authority in the file.
+	metrics, stsProxy, authority string
+	kubeconfig                   string
+	gateway, prometheus          string
+	bedDir, engine               string
+	log                          *record
 }
 
 var names = []string{"prepare", "deploy-canary", "await-ready", "shift-weight", "health-check", "hold", "promote", "rollback", "abort"}
@@ -59,26 +62,38 @@ func bin(t *testing.T, name string) string {
 func build(t *testing.T) *world {
 	t.Helper()
 	w := &world{log: &record{}, cloud: &cloud{
-		principals: map[string]principal{}, calls: map[string]map[string]int{}, clusters: []string{"demo", "other"},
+		principals: map[string]principal{}, calls: map[string]map[string]int{}, clusters: []string{"demo", "second"},
 	}}
+	var err error
+	if w.cloud.rights, err = readRights(); err != nil {
+		t.Fatal(err)
+	}
+	// What the role in the other account may do is written there.
+	w.cloud.rights["metrics"] = map[string][]string{"aps:QueryMetrics": w.cloud.rights["health-check"]["aps:QueryMetrics"]}
 	for i, n := range names {
 		p := principal{key: fmt.Sprintf("AKIDSTEPCANARY%02d", i), secret: "secret-of-" + n, function: n}
 		w.cloud.principals[p.key] = p
 	}
+	w.cloud.principals[metricsKey] = principal{key: metricsKey, secret: "secret-of-metrics", function: "metrics"}
 	webhook := w.startAuthenticator(t)
 	w.startBed(t, webhook)
 	w.readCluster(t)
 
-	eks := httptest.NewServer(http.HandlerFunc(w.cloud.eks))
-	states := httptest.NewServer(http.HandlerFunc(w.cloud.stepFunctions))
-	t.Cleanup(eks.Close)
-	t.Cleanup(states.Close)
-	w.eks, w.states = eks.URL, states.URL
+	w.services = map[string]string{
+		"EKS": serve(t, w.cloud.eks), "SFN": serve(t, w.cloud.stepFunctions),
+		"CLOUDWATCH": serve(t, w.cloud.monitoring), "SECRETS_MANAGER": serve(t, w.cloud.secrets),
+	}
+	w.metrics = serve(t, w.cloud.metrics)
 	w.lambda = w.host(t, func(p principal) principal { return p })
-	front := httptest.NewServer(w.lambda)
-	t.Cleanup(front.Close)
-	w.startEngine(t, front.URL)
+	w.startEngine(t, serve(t, w.lambda.ServeHTTP))
 	return w
+}
+
+func serve(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // host runs the functions' binaries with their roles' credentials, as alter changes them.
@@ -86,7 +101,7 @@ func (w *world) host(t *testing.T, alter func(principal) principal) *lambdahost.
 	t.Helper()
 	binaries := map[string]string{}
 	for _, n := range names {
-		binaries[n] = bin(t, "lambdas/"+n+"/bootstrap")
+		binaries[n] = bin(t, "lambdas/"+n)
 	}
 	h := lambdahost.New(lambdahost.Options{
 		Binary: func(name string) string { return binaries[name] },
@@ -98,12 +113,17 @@ func (w *world) host(t *testing.T, alter func(principal) principal) *lambdahost.
 					p = alter(have)
 				}
 			}
-			return []string{
+			env := []string{
 				"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=" + p.key, "AWS_SECRET_ACCESS_KEY=" + p.secret,
-				"AWS_EC2_METADATA_DISABLED=true", "AWS_ENDPOINT_URL_EKS=" + w.eks, "AWS_ENDPOINT_URL_SFN=" + w.states,
-				"STEPCANARY_STATE_MACHINE=arn:aws:states:us-east-1:000000000000:stateMachine:stepcanary",
-				`STEPCANARY_METRICS={"provider":"prometheus","address":"` + w.prometheus + `","scrape_interval":"1s"}`,
+				"AWS_EC2_METADATA_DISABLED=true", "HTTPS_PROXY=" + w.stsProxy, "AWS_CA_BUNDLE=" + w.authority,
+				"STEPCANARY_STATE_MACHINE=" + localMachine,
+				// The stand-ins are on this machine, where a document may not lead unless the engine says so.
+				`STEPCANARY_METRICS={"provider":"prometheus","address":"` + w.prometheus + `","scrape_interval":"1s","lag":"1s","allow_loopback":true}`,
 			}
+			for service, url := range w.services {
+				env = append(env, "AWS_ENDPOINT_URL_"+service+"="+url)
+			}
+			return env
 		},
 	})
 	t.Cleanup(h.Close)
@@ -113,9 +133,10 @@ func (w *world) host(t *testing.T, alter func(principal) principal) *lambdahost.
 // startAuthenticator runs the real server, which knows the roles, and gives its webhook's file.
 func (w *world) startAuthenticator(t *testing.T) string {
 	t.Helper()
-	proxy, authority := serveSTS(t, w.cloud.sts)
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "authority.pem"), authority)
+	proxy, authority := serveSTS(t, w.cloud.sts)
+	w.stsProxy, w.authority = proxy, filepath.Join(dir, "authority.pem")
+	write(t, w.authority, authority)
 	var mapped strings.Builder
 	for _, n := range names {
 		fmt.Fprintf(&mapped, "  - roleARN: %s\n    username: stepcanary:%s:{{SessionName}}\n    groups: [stepcanary]\n", principal{function: n}.role(), n)
@@ -128,7 +149,7 @@ func (w *world) startAuthenticator(t *testing.T) string {
 		"clusterID: demo\nserver:\n  port: %d\n  address: 127.0.0.1\n  stateDir: %s\n  generateKubeconfig: %s\n  backendMode: [MountedFile]\n  mapRoles:\n%s",
 		port, dir, webhook, mapped.String()))
 	w.start(t, exec.Command(bin(t, "aws-iam-authenticator"), "server", "-c", filepath.Join(dir, "config.yaml")),
-		"HTTPS_PROXY="+proxy, "SSL_CERT_FILE="+filepath.Join(dir, "authority.pem"), "AWS_REGION="+region, "AWS_EC2_METADATA_DISABLED=true",
+		"HTTPS_PROXY="+proxy, "SSL_CERT_FILE="+w.authority, "AWS_REGION="+region, "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_ACCESS_KEY_ID=none", "AWS_SECRET_ACCESS_KEY=none")
 	wait(t, "the authenticator", func() bool {
 		_, err := os.Stat(webhook)
@@ -167,8 +188,8 @@ func (w *world) startBed(t *testing.T, webhook string) {
 			w.prometheus = m[2]
 		}
 	}
-	if w.prometheus == "" {
-		t.Fatalf("the bed did not start:\n%s", w.log.text())
+	if w.cloud.prometheus, err = url.Parse(w.prometheus); err != nil || w.prometheus == "" {
+		t.Fatalf("the bed did not start: %v\n%s", err, w.log.text())
 	}
 }
 
@@ -235,7 +256,7 @@ func (w *world) start(t *testing.T, cmd *exec.Cmd, env ...string) {
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		// The authenticator does not end when it is asked to.
-		late := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+		late := time.AfterFunc(2*time.Second, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
 		late.Stop()
 	})
