@@ -27,12 +27,19 @@ type memoryRecord struct {
 	history memoryHistory
 }
 
-// A memoryHistory keeps events packed: the last ones as they are, those before
-// compressed in blocks.
+// A memoryHistory keeps events packed: the last ones as they are, those before compressed in
+// blocks. A block is read without those before it, so that the end of a long history, where
+// people and commands look, costs no more than that of a short one.
 type memoryHistory struct {
-	blocks [][]byte
-	tail   []byte
-	base   string // the last payload
+	blocks []memoryBlock
+	tail   memoryBlock
+	base   string // the last payload of the tail
+}
+
+// A memoryBlock holds so many events.
+type memoryBlock struct {
+	data   []byte
+	events int
 }
 
 // maxTail is how many bytes of events wait for compression.
@@ -49,49 +56,78 @@ func (h *memoryHistory) add(events []asl.HistoryEvent) error {
 		}
 	}
 	h.base = p.last()
-	h.tail = binary.AppendUvarint(h.tail, uint64(len(p.out)))
-	h.tail = append(h.tail, p.out...)
-	if len(h.tail) < maxTail {
+	h.tail.data = binary.AppendUvarint(h.tail.data, uint64(len(p.out)))
+	h.tail.data = append(h.tail.data, p.out...)
+	h.tail.events += len(events)
+	if len(h.tail.data) < maxTail {
 		return nil
 	}
-	block, err := compress(h.tail)
+	block, err := compress(h.tail.data)
 	if err != nil {
 		return err
 	}
-	h.blocks = append(h.blocks, block)
-	h.tail = nil
+	h.blocks = append(h.blocks, memoryBlock{block, h.tail.events})
+	h.tail, h.base = memoryBlock{}, ""
 	return nil
 }
 
-func (h *memoryHistory) all() ([]asl.HistoryEvent, error) {
-	var events []asl.HistoryEvent
-	base := ""
-	read := func(data []byte) error {
-		for len(data) > 0 {
-			n, size := binary.Uvarint(data)
-			if size <= 0 || n > uint64(len(data)-size) {
-				return errPacked
-			}
-			u := newUnpacker(base, data[size:size+int(n)])
-			var err error
-			if events, err = u.all(events); err != nil {
-				return err
-			}
-			base = u.last()
-			data = data[size+int(n):]
-		}
-		return nil
-	}
+// read gives up to n events after the first skip ones, or, in reverse, before the last skip ones
+// and backwards. It opens the blocks that hold them alone.
+func (h *memoryHistory) read(skip, n int, reverse bool) ([]asl.HistoryEvent, error) {
+	total := h.tail.events
 	for _, b := range h.blocks {
-		data, err := decompress(b)
-		if err == nil {
-			err = read(data)
+		total += b.events
+	}
+	from := min(skip, total)
+	to := min(from+n, total)
+	if reverse {
+		from, to = total-to, total-from
+	}
+	var out []asl.HistoryEvent
+	at := 0
+	for i := range len(h.blocks) + 1 {
+		b := h.tail
+		if i < len(h.blocks) {
+			b = h.blocks[i]
 		}
-		if err != nil {
+		if at < to && at+b.events > from {
+			events, err := b.read(i < len(h.blocks))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, events[max(0, from-at):min(len(events), to-at)]...)
+		}
+		at += b.events
+	}
+	if reverse {
+		slices.Reverse(out)
+	}
+	return out, nil
+}
+
+func (b memoryBlock) read(compressed bool) (events []asl.HistoryEvent, err error) {
+	data, base := b.data, ""
+	if compressed {
+		if data, err = decompress(data); err != nil {
 			return nil, err
 		}
 	}
-	return events, read(h.tail)
+	for len(data) > 0 {
+		n, size := binary.Uvarint(data)
+		if size <= 0 || n > uint64(len(data)-size) {
+			return nil, errPacked
+		}
+		u := newUnpacker(base, data[size:size+int(n)])
+		if events, err = u.all(events); err != nil {
+			return nil, err
+		}
+		base = u.last()
+		data = data[size+int(n):]
+	}
+	if len(events) != b.events {
+		return nil, errPacked
+	}
+	return events, nil
 }
 
 // NewMemory returns an empty store.
@@ -202,15 +238,11 @@ func (m *Memory) History(arn string, skip, n int, reverse bool) ([]asl.HistoryEv
 	if e == nil {
 		return nil, ErrNotFound
 	}
-	all, err := e.history.all()
+	events, err := e.history.read(skip, n, reverse)
 	if err != nil {
 		return nil, fmt.Errorf("read history of %s: %w", arn, err)
 	}
-	if reverse {
-		slices.Reverse(all)
-	}
-	skip = min(skip, len(all))
-	return all[skip:min(skip+n, len(all))], nil
+	return events, nil
 }
 
 // Close is for Store.
