@@ -108,7 +108,7 @@ func (s *stage) world(ts *testscript.TestScript) {
 	s.scene = enginetest.New(s.t)
 	s.clock = s.scene.Clock
 	s.hold()
-	ts.Setenv("STEPCANARY_ENDPOINT", s.scene.URL)
+	ts.Setenv("STEPCANARY_ENDPOINT", s.scene.URL())
 }
 
 func (s *stage) users(ts *testscript.TestScript, args []string) {

@@ -19,6 +19,7 @@ const (
 // The table in docs/aws.md is what whole rollouts cost by their own histories, and ten steps stay
 // below a cent.
 func TestWhatARolloutCosts(t *testing.T) {
+	t.Parallel()
 	doc, err := os.ReadFile("../../docs/aws.md")
 	if err != nil {
 		t.Fatal(err)

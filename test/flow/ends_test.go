@@ -16,6 +16,7 @@ import (
 // A way back that is written and not in force is no way back yet: until the controller has
 // taken it up, nothing is recorded as ended and the canary stays.
 func TestUsersAreSeenBackBeforeTheEnd(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, nil)
 	began := s.clock.Now()
 	s.clock.AfterFunc(80*time.Second, func() { s.router.Script(router.Script{Never: true}) })
@@ -39,6 +40,7 @@ func TestUsersAreSeenBackBeforeTheEnd(t *testing.T) {
 // An execution that is stopped when the canary is recorded as stable already is finished, not
 // undone: the old version may be gone.
 func TestAStoppedPromotionIsFinished(t *testing.T) {
+	t.Parallel()
 	for _, op := range []string{"traffic.Settle", "workload.Remove"} {
 		t.Run("stopped at "+op, func(t *testing.T) {
 			s, arn := running(t, nil)
@@ -71,6 +73,7 @@ func TestAStoppedPromotionIsFinished(t *testing.T) {
 
 // What Kubernetes says will never start is seen in a minute, whatever the deadline.
 func TestWhatWillNeverStartIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.first()
 	s.cluster.Behave("shop", "checkout-2", cluster.Script{PullFails: true})
@@ -84,6 +87,7 @@ func TestWhatWillNeverStartIsNotWaitedFor(t *testing.T) {
 // A version that somebody else brought up serves on as stable, and is left in place when it
 // is replaced.
 func TestAnAdoptedVersionIsLeftInPlace(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.cluster.Place("shop", workload.Version{Name: "legacy", Deployment: "legacy", Replicas: 2})
 	s.router.Define(route, weights{"legacy": 100})
@@ -102,6 +106,7 @@ func TestAnAdoptedVersionIsLeftInPlace(t *testing.T) {
 
 // What a function that was stuck applied after its rollout had ended goes with the next one.
 func TestLeftoversAreRemovedByTheNextRollout(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})

@@ -10,6 +10,7 @@ import (
 // Input that cannot be rolled out ends before the lock is taken: nothing was changed, and
 // the cause says where it is wrong.
 func TestBadInputIsRefusedBeforeAnythingChanges(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		input fields
 		cause string

@@ -22,14 +22,6 @@ import (
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
 
-// open opens the scene's cluster, for a step that is called without the state machine.
-func (s *scene) open(context.Context, string) (step.Access, error) {
-	return step.Access{
-		Cluster: s.cluster, Records: s.records,
-		Router: func(string) (traffic.Router, error) { return s.router, nil },
-	}, nil
-}
-
 // event is what the execution's task of that state was given, as a duplicate of it would be.
 func (s *scene) event(arn, state string) step.Event {
 	s.Helper()
@@ -80,6 +72,7 @@ func (s *scene) seen() (out seen) {
 // A function that wakes up when its rollout is over, and another one has the lock or
 // nobody has, changes nothing.
 func TestWhoComesTooLateIsTurnedAway(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
@@ -87,9 +80,9 @@ func TestWhoComesTooLateIsTurnedAway(t *testing.T) {
 	s.end(arn)
 	s.comesLate(arn)
 	for state, watches := range map[string]func(step.Event){
-		"AwaitReady": func(ev step.Event) { _, _ = step.AwaitReady{Open: s.open, Clock: s.clock}.Run(t.Context(), ev) },
+		"AwaitReady": func(ev step.Event) { _, _ = step.AwaitReady{Open: s.Open, Clock: s.clock}.Run(t.Context(), ev) },
 		"HealthCheck": func(ev step.Event) {
-			_, _ = step.HealthCheck{Open: s.open, Clock: s.clock, Meter: s.metrics(nil)}.Run(t.Context(), ev)
+			_, _ = step.HealthCheck{Open: s.Open, Clock: s.clock, Meter: s.metrics(nil)}.Run(t.Context(), ev)
 		},
 	} {
 		before := s.seen()
@@ -112,11 +105,11 @@ func (s *scene) comesLate(arn string) {
 	ctx := s.Context()
 	for state, run := range map[string]func(step.Event) error{
 		"DeployCanary": func(ev step.Event) error {
-			_, err := step.Deploy{Open: s.open, Clock: s.clock}.Run(ctx, ev)
+			_, err := step.Deploy{Open: s.Open, Clock: s.clock}.Run(ctx, ev)
 			return err
 		},
 		"ShiftWeight": func(ev step.Event) error {
-			_, err := step.ShiftWeight{Open: s.open, Clock: s.clock}.Run(ctx, ev)
+			_, err := step.ShiftWeight{Open: s.Open, Clock: s.clock}.Run(ctx, ev)
 			return err
 		},
 	} {
@@ -136,11 +129,11 @@ func (s *scene) comesLate(arn string) {
 		}
 	}
 	before := s.seen()
-	end, err := step.Promote{Open: s.open, Clock: s.clock}.Run(ctx, s.event(arn, "Promote"))
+	end, err := step.Promote{Open: s.Open, Clock: s.clock}.Run(ctx, s.event(arn, "Promote"))
 	if err == nil && end.Outcome != step.OutcomePromoted {
 		s.Errorf("Promote again: %+v", end)
 	}
-	if _, err := (step.Rollback{Open: s.open, Clock: s.clock}).Run(ctx, s.event(arn, "Promote")); err != nil {
+	if _, err := (step.Rollback{Open: s.Open, Clock: s.clock}).Run(ctx, s.event(arn, "Promote")); err != nil {
 		s.Errorf("Rollback of an ended rollout: %v; want it to do nothing", err)
 	}
 	if diff := cmp.Diff(before, s.seen()); diff != "" {
@@ -161,6 +154,7 @@ func (r ran) Input(context.Context, string) (json.RawMessage, error) { return ni
 // A duplicate of Prepare that comes when its rollout has ended does not take the lock, whether or
 // not another rollout has ended since.
 func TestALateStartDoesNotTakeTheLock(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
@@ -169,7 +163,7 @@ func TestALateStartDoesNotTakeTheLock(t *testing.T) {
 	late := func() {
 		t.Helper()
 		before := s.seen()
-		_, err := step.Prepare{Open: s.open, Clock: s.clock, Executions: ran{s}}.Run(t.Context(), s.event(arn, "Prepare"))
+		_, err := step.Prepare{Open: s.Open, Clock: s.clock, Executions: ran{s}}.Run(t.Context(), s.event(arn, "Prepare"))
 		if !errors.Is(err, fault.Refused) {
 			t.Errorf("error %v; want it refused", err)
 		}
@@ -186,12 +180,13 @@ func TestALateStartDoesNotTakeTheLock(t *testing.T) {
 
 // A lock that was lost and taken again by the same execution is another lock.
 func TestALockOfAnotherEpochIsAnotherLock(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, nil)
 	var err error
 	s.clock.AfterFunc(30*time.Second, func() {
 		ev := s.event(arn, "ShiftWeight")
 		ev.Document.Rollout.Epoch--
-		_, err = step.Promote{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
+		_, err = step.Promote{Open: s.Open, Clock: s.clock}.Run(t.Context(), ev)
 	})
 	s.end(arn)
 	if !errors.Is(err, fault.Fenced) {
@@ -202,6 +197,7 @@ func TestALockOfAnotherEpochIsAnotherLock(t *testing.T) {
 // A deployment that was stuck while its rollout ended takes back what it applied, and never
 // a version that was promoted meanwhile.
 func TestALateDeploymentTakesBackItsOwnAlone(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		promoted bool
 		want     int
@@ -218,7 +214,7 @@ func TestALateDeploymentTakesBackItsOwnAlone(t *testing.T) {
 			var err error
 			s.clock.AfterFunc(time.Minute/2, func() {
 				ev = s.event(arn, "DeployCanary")
-				after := s.split
+				after := s.Split
 				s.core.After(func(op string) error {
 					if op != "workload.Apply" {
 						return nil
@@ -238,7 +234,7 @@ func TestALateDeploymentTakesBackItsOwnAlone(t *testing.T) {
 					}
 					return nil
 				})
-				_, err = step.Deploy{Open: s.open, Clock: s.clock}.Run(t.Context(), ev)
+				_, err = step.Deploy{Open: s.Open, Clock: s.clock}.Run(t.Context(), ev)
 				if v, _ := s.cluster.Versions(t.Context(), service); len(v) != tt.want {
 					t.Errorf("%d versions; want %d", len(v), tt.want)
 				}
@@ -254,6 +250,7 @@ func TestALateDeploymentTakesBackItsOwnAlone(t *testing.T) {
 // The order of an end: recorded first, drained, then removed; and nothing is removed
 // while users are on it.
 func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		canary float64
 		gone   string
@@ -284,7 +281,7 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 				if op == "record.Write" && s.records.Peek(service).Phase == tt.phase {
 					recorded = s.clock.Now()
 				}
-				return s.split(op)
+				return s.Split(op)
 			})
 			s.run(nil)
 			if phase != tt.phase {
@@ -301,6 +298,7 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 
 // Each call of each driver fails once as a busy API does: the rollout comes through.
 func TestPassingTroubleOfEveryCallIsBorne(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
@@ -325,6 +323,7 @@ func TestPassingTroubleOfEveryCallIsBorne(t *testing.T) {
 // Going back to a version without a pod would help nobody: users are given to the canary, which
 // has some, and a person is called.
 func TestAStableVersionWithoutPodsIsNotGoneBackTo(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, nil)
 	s.clock.AfterFunc(80*time.Second, func() {
 		s.cluster.Behave("shop", "checkout-1", cluster.Script{Outages: []cluster.Outage{{}}})
@@ -342,6 +341,7 @@ func TestAStableVersionWithoutPodsIsNotGoneBackTo(t *testing.T) {
 
 // A way back that cannot be finished ends with a person, and the lock is kept.
 func TestAWayBackThatFailsCallsAPerson(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, nil)
 	s.clock.AfterFunc(80*time.Second, func() { s.router.Script(router.Script{Never: true, Why: "no controller"}) })
 	s.ask(arn, 90*time.Second, fault.Aborted, "")
@@ -357,13 +357,14 @@ func TestAWayBackThatFailsCallsAPerson(t *testing.T) {
 // What is judged of a step lies between the moment its weight was seen in force and now minus
 // the source's lag, whatever happened before.
 func TestTheJudgedWindowBeginsWithTheShift(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, nil)
 	var windows []metric.Window
 	var ev step.Event
 	var asked time.Time
 	s.clock.AfterFunc(30*time.Second, func() {
 		ev, asked = s.event(arn, "HealthCheck"), s.clock.Now()
-		if _, err := (step.HealthCheck{Open: s.open, Clock: s.clock, Meter: s.metrics(&windows)}).Run(t.Context(), ev); err != nil {
+		if _, err := (step.HealthCheck{Open: s.Open, Clock: s.clock, Meter: s.metrics(&windows)}).Run(t.Context(), ev); err != nil {
 			t.Error(err)
 		}
 	})

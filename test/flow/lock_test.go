@@ -12,6 +12,7 @@ import (
 )
 
 func TestOfAHundredStartsAtOnceOneRuns(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
@@ -41,6 +42,7 @@ func TestOfAHundredStartsAtOnceOneRuns(t *testing.T) {
 }
 
 func TestADeadOwnersLockIsTakenOverAfterItsWayBack(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
@@ -61,6 +63,7 @@ func TestADeadOwnersLockIsTakenOverAfterItsWayBack(t *testing.T) {
 }
 
 func TestAFrozenServiceIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.first()
 	rec := s.record()

@@ -3,10 +3,13 @@ package flow_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,15 +22,14 @@ import (
 
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/engine"
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/local"
 	"github.com/stepcanary/stepcanary/internal/local/mototest"
 	"github.com/stepcanary/stepcanary/internal/memory/world"
 	"github.com/stepcanary/stepcanary/internal/metric"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
-	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/stepfunctions"
 	"github.com/stepcanary/stepcanary/internal/task"
-	"github.com/stepcanary/stepcanary/internal/traffic"
 	"github.com/stepcanary/stepcanary/internal/workload"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 	"github.com/stepcanary/stepcanary/internal/workload/workloadtest"
@@ -58,105 +60,94 @@ func (f *functions) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // become puts the steps over a new world behind the functions; answers go to this API.
-func (f *functions) become(t *testing.T, api *sfn.Client) (*world.World, *meter.Meter) {
-	t.Helper()
+func (f *functions) become(api *sfn.Client) *enginetest.Stage {
 	c := clock.Real{}
-	w := world.New(c)
-	m := meter.New(c, meter.Options{Pace: metric.Pace{Every: 100 * time.Millisecond, Lag: 50 * time.Millisecond}})
-	w.Core.After(func(op string) error {
-		if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
-			m.Shift(route.Namespace, route.Route, w.Router.Served(route, c.Now()))
-		}
-		return nil
-	})
-	access := step.Access{
-		Cluster: w.Cluster, Records: w.Records,
-		Router: func(string) (traffic.Router, error) { return w.Router, nil },
-	}
+	stage := enginetest.NewStage(c, meter.Options{Pace: metric.Pace{Every: 100 * time.Millisecond, Lag: 50 * time.Millisecond}})
 	back := stepfunctions.New(api)
 	all := map[string]task.Func{}
-	for state, f := range engine.Functions(engine.Ports{
-		Open:       func(context.Context, string) (step.Access, error) { return access, nil },
-		Meter:      func(context.Context, json.RawMessage) (metric.Meter, error) { return m, nil },
-		Executions: back, Answerer: back, Clock: c,
-	}) {
+	ports := stage.Ports()
+	ports.Executions, ports.Answerer = back, back
+	for state, f := range engine.Functions(ports) {
 		all[statemachine.Function(state)] = f
 	}
 	f.now.Store(&all)
-	return w, m
+	return stage
 }
 
 // An engine elsewhere runs state machines, over the Step Functions API.
 type elsewhere struct {
 	*sfn.Client
+	*functions
 	fresh func() // makes the next execution possible
 }
 
 // An action is what a person does to a running execution.
-type action func(t *testing.T, api *sfn.Client, arn string)
+type action func(ctx context.Context, api *sfn.Client, arn string) error
 
 // run runs the shipped state machine once, and gives what happened.
-func (e elsewhere) run(t *testing.T, input string, act action) story {
-	t.Helper()
+func (e elsewhere) run(ctx context.Context, input string, act action) (story, error) {
 	e.fresh()
-	ctx, name, role := t.Context(), aws.String("stepcanary"), aws.String("arn:aws:iam::000000000000:role/r")
+	name, role := aws.String("stepcanary"), aws.String("arn:aws:iam::000000000000:role/r")
 	m, err := e.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{
 		Name: name, RoleArn: role, Definition: aws.String(statemachine.With(statemachine.Function)),
 	})
 	if err != nil {
-		t.Fatalf("CreateStateMachine() = %v", err)
+		return story{}, err
 	}
 	x, err := e.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: m.StateMachineArn, Name: name, Input: &input})
 	if err != nil {
-		t.Fatalf("StartExecution() = %v", err)
+		return story{}, err
 	}
 	if act != nil {
-		act(t, e.Client, *x.ExecutionArn)
+		if err := act(ctx, e.Client, *x.ExecutionArn); err != nil {
+			return story{}, err
+		}
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		d, err := e.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: x.ExecutionArn})
 		if err != nil {
-			t.Fatalf("DescribeExecution() = %v", err)
+			return story{}, err
 		}
-		if d.Status != types.ExecutionStatusRunning {
-			return story{Path: entered(t, e.Client, *x.ExecutionArn), Status: string(d.Status), Error: aws.ToString(d.Error)}
+		if d.Status == types.ExecutionStatusRunning && time.Now().Before(deadline) {
+			continue
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the execution does not end: %s", entered(t, e.Client, *x.ExecutionArn))
-		}
+		path, err := entered(ctx, e.Client, *x.ExecutionArn)
+		return story{Path: path, Status: string(d.Status), Error: aws.ToString(d.Error)}, err
 	}
 }
 
 // A story is what two engines have to agree on.
 type story struct{ Path, Status, Error string }
 
-func history(t *testing.T, api *sfn.Client, arn string) []types.HistoryEvent {
-	t.Helper()
-	h, err := api.GetExecutionHistory(t.Context(), &sfn.GetExecutionHistoryInput{ExecutionArn: &arn, MaxResults: 1000})
+func history(ctx context.Context, api *sfn.Client, arn string) ([]types.HistoryEvent, error) {
+	h, err := api.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{ExecutionArn: &arn, MaxResults: 1000})
 	if err != nil {
-		t.Fatalf("GetExecutionHistory() = %v", err)
+		return nil, err
 	}
-	return h.Events
+	return h.Events, nil
 }
 
-func entered(t *testing.T, api *sfn.Client, arn string) string {
-	t.Helper()
+func entered(ctx context.Context, api *sfn.Client, arn string) (string, error) {
+	events, err := history(ctx, api, arn)
 	var names []string
-	for _, e := range history(t, api, arn) {
+	for _, e := range events {
 		if d := e.StateEnteredEventDetails; d != nil {
 			names = append(names, *d.Name)
 		}
 	}
-	return short(names)
+	return short(names), err
 }
 
 // answer waits until the state waits with a token, and gives it to f.
 func answer(state string, f func(api *sfn.Client, token string) error) action {
-	return func(t *testing.T, api *sfn.Client, arn string) {
-		t.Helper()
-		for range 300 {
+	return func(ctx context.Context, api *sfn.Client, arn string) error {
+		for range 1200 {
+			events, err := history(ctx, api, arn)
+			if err != nil {
+				return err
+			}
 			at, token := "", ""
-			for _, e := range history(t, api, arn) {
+			for _, e := range events {
 				if d := e.StateEnteredEventDetails; d != nil {
 					at, token = *d.Name, ""
 				}
@@ -168,14 +159,11 @@ func answer(state string, f func(api *sfn.Client, token string) error) action {
 			}
 			if at == state && token != "" {
 				time.Sleep(300 * time.Millisecond) // of waiting
-				if err := f(api, token); err != nil {
-					t.Fatalf("answer the token of %s: %v", state, err)
-				}
-				return
+				return f(api, token)
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
-		t.Fatalf("the execution does not wait in %s: %s", state, entered(t, api, arn))
+		return fmt.Errorf("the execution does not wait in %s", state)
 	}
 }
 
@@ -192,12 +180,9 @@ func approve(api *sfn.Client, token string) error {
 }
 
 // adopt lets version 1 serve: it was deployed by somebody else.
-func adopt(t *testing.T, w *world.World) {
-	t.Helper()
+func adopt(ctx context.Context, w *world.World) error {
 	objects := append(workloadtest.Objects(service, 1), workloadtest.Route(service, 1))
-	if err := w.Cluster.Apply(t.Context(), objects, workload.Ownership{Service: service, Version: 1}); err != nil {
-		t.Fatal(err)
-	}
+	return w.Cluster.Apply(ctx, objects, workload.Ownership{Service: service, Version: 1})
 }
 
 // client speaks the Step Functions API to this URL.
@@ -216,11 +201,12 @@ func TestAnotherEngineTakesTheSamePath(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute of real time")
 	}
-	f := &functions{}
-	lambda := httptest.NewServer(http.HandlerFunc(f.serve))
+	t.Parallel()
+	there, here := &functions{}, &functions{}
+	lambda, lambdaHere := httptest.NewServer(http.HandlerFunc(there.serve)), httptest.NewServer(http.HandlerFunc(here.serve))
 	t.Cleanup(lambda.Close)
+	t.Cleanup(lambdaHere.Close)
 	moto := mototest.Start(t, lambda.URL)
-	there := elsewhere{client(moto), func() { mototest.Reset(t, moto) }}
 
 	healthy := map[string]float64{"checkout-1": 0, "checkout-2": 0}
 	approval := fields{"steps": []any{fields{"weight": 50, "approve": true}, 100}}
@@ -255,30 +241,50 @@ func TestAnotherEngineTakesTheSamePath(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, err := local.New(local.Options{LambdaEndpoint: lambda.URL})
+			e, err := local.New(local.Options{LambdaEndpoint: lambdaHere.URL})
 			if err != nil {
 				t.Fatal(err)
 			}
 			server := httptest.NewServer(local.API(e))
 			t.Cleanup(func() { server.Close(); _ = e.Close() })
-			stories := map[string]story{}
-			for who, peer := range map[string]elsewhere{"moto": there, "here": {client(server.URL), func() {}}} {
-				w, m := f.become(t, peer.Client)
-				m.Play(service.Namespace, service.Name, meter.Steady(100, tt.rates))
+			engines := map[string]elsewhere{
+				"moto": {client(moto), there, func() { mototest.Reset(t, moto) }},
+				"here": {client(server.URL), here, func() {}},
+			}
+			extra := fields{"percentage_step": nil, "steps": []any{50, 100}, "wait_time": "1s", "drain": "1s", "analysis": fields{
+				"min_requests": 5, "compare": false, "limits": []fields{{"metric": "error-rate", "max": "2%"}},
+			}}
+			maps.Copy(extra, tt.input)
+			text := input(extra)
+			play := func(who string) (story, error) {
+				peer := engines[who]
+				stage := peer.become(peer.Client)
+				stage.Users(100, tt.rates)
 				canary := "checkout-1"
 				if !tt.first {
 					canary = "checkout-2"
-					adopt(t, w)
+					if err := adopt(t.Context(), stage.World); err != nil {
+						return story{}, err
+					}
 				}
-				w.Cluster.Behave(service.Namespace, canary, tt.pods)
-				extra := fields{"percentage_step": nil, "steps": []any{50, 100}, "wait_time": "1s", "drain": "1s", "analysis": fields{
-					"min_requests": 5, "compare": false, "limits": []fields{{"metric": "error-rate", "max": "2%"}},
-				}}
-				for k, v := range tt.input {
-					extra[k] = v
-				}
-				stories[who] = peer.run(t, input(extra), tt.act)
+				stage.World.Cluster.Behave(service.Namespace, canary, tt.pods)
+				return peer.run(t.Context(), text, tt.act)
 			}
+			var both sync.WaitGroup // at once, as most of it is waiting
+			var mu sync.Mutex
+			stories := map[string]story{}
+			for who := range engines {
+				both.Go(func() {
+					told, err := play(who)
+					if err != nil {
+						t.Errorf("%s: %v", who, err)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					stories[who] = told
+				})
+			}
+			both.Wait()
 			if stories["here"].Path != tt.want {
 				t.Errorf("path %s; want %s", stories["here"].Path, tt.want)
 			}

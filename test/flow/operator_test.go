@@ -14,25 +14,7 @@ import (
 )
 
 // token is the key of the task that waits now.
-func (s *scene) token(arn string) string {
-	events, err := s.engine.History(arn, 0, 25000, true, true)
-	if err != nil {
-		s.Error(err)
-		return ""
-	}
-	for _, e := range events {
-		if e.Type == "TaskScheduled" {
-			var p struct {
-				Payload struct {
-					Token string `json:"token"`
-				}
-			}
-			_ = json.Unmarshal([]byte(e.Details.Parameters), &p)
-			return p.Payload.Token
-		}
-	}
-	return ""
-}
+func (s *scene) token(arn string) string { return s.Token(arn) }
 
 // ask has a person answer the waiting task's token at a time from now.
 func (s *scene) ask(arn string, after time.Duration, kind fault.Kind, cause string) {
@@ -81,6 +63,7 @@ func running(t *testing.T, extra fields) (*scene, string) {
 }
 
 func TestAbortInTheMiddleOfAHold(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, nil)
 	began := s.clock.Now()
 	s.ask(arn, 90*time.Second, fault.Aborted, "the dashboard looks odd")
@@ -96,6 +79,7 @@ func TestAbortInTheMiddleOfAHold(t *testing.T) {
 }
 
 func TestAbortInTheMiddleOfADeepHold(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, fields{"wait_time": "6h", "deadlines": fields{"rollout": "72h"}})
 	began := s.clock.Now()
 	s.ask(arn, 3*time.Hour, fault.Aborted, "")
@@ -110,14 +94,15 @@ func TestAbortInTheMiddleOfADeepHold(t *testing.T) {
 }
 
 func TestPauseHoldsUntilResumed(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, nil)
 	s.ask(arn, 30*time.Second, fault.Asked, wish(1, rollout.WishPause))
-	s.clock.AfterFunc(5*time.Hour, func() {
+	s.clock.AfterFunc(time.Hour, func() {
 		if w := s.router.Served(route, s.clock.Now()); w["checkout-2"] != 25 {
 			t.Errorf("while paused users are split %v; want 25 on the canary", w)
 		}
 	})
-	s.ask(arn, 6*time.Hour, fault.Asked, wish(2, rollout.WishResume))
+	s.ask(arn, 2*time.Hour, fault.Asked, wish(2, rollout.WishResume))
 	e := s.end(arn)
 	if e.Status != asl.Succeeded || !strings.Contains(e.path, "HealthCheck Hold HealthCheck") {
 		t.Errorf("path %s (%s)", e.path, e.cause)
@@ -126,6 +111,7 @@ func TestPauseHoldsUntilResumed(t *testing.T) {
 }
 
 func TestAPauseThatNobodyEndsGoesBack(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, fields{"pause_limit": "2h"})
 	s.ask(arn, 30*time.Second, fault.Asked, wish(1, rollout.WishPause))
 	e := s.end(arn)
@@ -136,6 +122,7 @@ func TestAPauseThatNobodyEndsGoesBack(t *testing.T) {
 }
 
 func TestAPausedCanaryIsStillJudged(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, nil)
 	s.ask(arn, 30*time.Second, fault.Asked, wish(1, rollout.WishPause))
 	s.clock.AfterFunc(time.Hour, func() { s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1}) })
@@ -147,6 +134,7 @@ func TestAPausedCanaryIsStillJudged(t *testing.T) {
 }
 
 func TestPromoteNowStillBakes(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, nil)
 	s.ask(arn, 30*time.Second, fault.Asked, wish(1, rollout.WishPromote))
 	e := s.end(arn)
@@ -157,6 +145,7 @@ func TestPromoteNowStillBakes(t *testing.T) {
 }
 
 func TestAStepThatWantsApprovalWaitsForIt(t *testing.T) {
+	t.Parallel()
 	approve := fields{"percentage_step": nil, "steps": []any{fields{"weight": 25, "approve": true}, 100}}
 	s, arn := running(t, approve)
 	s.clock.AfterFunc(3*time.Hour, func() { // the stock client's answer: success, whatever the output
@@ -171,6 +160,7 @@ func TestAStepThatWantsApprovalWaitsForIt(t *testing.T) {
 }
 
 func TestNonsenseInATokenGoesBack(t *testing.T) {
+	t.Parallel()
 	s, arn := running(t, nil)
 	s.clock.AfterFunc(30*time.Second, func() {
 		if err := s.engine.SendTaskSuccess(s.token(arn), `[1, "nonsense"]`); err != nil {
@@ -183,6 +173,7 @@ func TestNonsenseInATokenGoesBack(t *testing.T) {
 }
 
 func TestTwoStartsAtOnce(t *testing.T) {
+	t.Parallel()
 	s, one := running(t, nil)
 	two := s.begin(nil)
 	a, b := s.end(one), s.end(two)

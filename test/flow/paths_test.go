@@ -36,6 +36,7 @@ type path struct {
 }
 
 func TestPaths(t *testing.T) {
+	t.Parallel()
 	healthy := map[string]float64{"checkout-1": 0, "checkout-2": 0}
 	play := func(rates map[string]float64) func(*scene) {
 		return func(s *scene) { s.play(rates) }
@@ -165,6 +166,7 @@ func TestPaths(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newScene(t)
 			s.first()
 			tt.world(s)
@@ -181,6 +183,7 @@ func TestPaths(t *testing.T) {
 }
 
 func TestFirstDeployments(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		world  func(s *scene)
 		want   string
@@ -200,6 +203,7 @@ func TestFirstDeployments(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newScene(t)
 			tt.world(s)
 			e := s.run(nil)
@@ -221,6 +225,7 @@ func TestFirstDeployments(t *testing.T) {
 }
 
 func TestARolloutAfterARollbackGetsANewNumber(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
@@ -234,6 +239,7 @@ func TestARolloutAfterARollbackGetsANewNumber(t *testing.T) {
 }
 
 func TestARedriveOfAnEndedRolloutChangesNothing(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})

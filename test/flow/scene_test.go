@@ -3,79 +3,34 @@
 package flow_test
 
 import (
-	"context"
-	"encoding/base64"
-	"encoding/json"
 	"log/slog"
-	"maps"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/clock"
-	"github.com/stepcanary/stepcanary/internal/engine"
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/local"
 	"github.com/stepcanary/stepcanary/internal/memory"
-	"github.com/stepcanary/stepcanary/internal/metric"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	"github.com/stepcanary/stepcanary/internal/record"
 	records "github.com/stepcanary/stepcanary/internal/record/memory"
 	"github.com/stepcanary/stepcanary/internal/rollout"
-	"github.com/stepcanary/stepcanary/internal/step"
-	"github.com/stepcanary/stepcanary/internal/traffic"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
-	"github.com/stepcanary/stepcanary/internal/workload"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
 
 var (
-	start   = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
-	service = workload.Service{Namespace: "shop", Name: "checkout"}
-	route   = traffic.Target{Namespace: "shop", Route: "checkout"}
+	start   = enginetest.Start
+	service = enginetest.Service
+	route   = enginetest.Route
 )
 
-const template = `
-apiVersion: v1
-kind: Service
-metadata:
-  name: ${MICROSERVICE_NAME}-${CANARY_VERSION}
-  namespace: ${KUBERNETES_NAMESPACE}
-spec:
-  selector: {app: "${MICROSERVICE_NAME}", version: "${CANARY_VERSION}"}
-  ports: [{port: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: ${MICROSERVICE_NAME}-${CANARY_VERSION}
-  namespace: ${KUBERNETES_NAMESPACE}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: "${MICROSERVICE_NAME}", version: "${CANARY_VERSION}"}}
-  template:
-    metadata: {labels: {app: "${MICROSERVICE_NAME}", version: "${CANARY_VERSION}"}}
-    spec:
-      containers:
-      - name: app
-        image: ${CONTAINER_IMAGE}
-        ports: [{containerPort: 8080}]
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata:
-  name: ${MICROSERVICE_NAME}
-  namespace: ${KUBERNETES_NAMESPACE}
-spec:
-  parentRefs: [{name: gateway}]
-  rules:
-  - backendRefs: [${CANARY_ROUTES}]
-`
-
-// A scene is a simulated world with the engine on top.
+// A scene is a simulated world with the engine on top, and the test that it is for.
 type scene struct {
 	testing.TB
+	*enginetest.Scene
 	clock   *clock.Virtual
 	core    *memory.Core
 	cluster *cluster.Cluster
@@ -106,82 +61,21 @@ func (s *scene) release() {
 
 func newScene(t testing.TB) *scene {
 	t.Helper()
-	s := &scene{TB: t, clock: clock.NewVirtual(start)}
-	s.core = memory.New(s.clock)
-	s.cluster, s.records, s.router = cluster.New(s.core), records.New(s.core), router.New(s.core)
-	s.meter = meter.New(s.clock, meter.Options{Pace: metric.Pace{Every: 5 * time.Second, Lag: 2 * time.Second}})
-	s.cluster.Reached = s.router.Reached
-	s.cluster.Create = func(o workload.Object) {
-		if o.Kind() == "HTTPRoute" {
-			s.router.Create(traffic.Target{Namespace: o.Namespace(), Route: o.Name()}, backends(o))
-		}
+	e := enginetest.New(t)
+	return &scene{
+		TB: t, Scene: e, clock: e.Clock, core: e.World.Core, cluster: e.World.Cluster, records: e.World.Records,
+		router: e.World.Router, meter: e.Meter, engine: e.Engine, machine: e.Engine.Machines()[0].ARN,
 	}
-	s.core.After(s.split)
-	access := step.Access{
-		Cluster: s.cluster, Records: s.records,
-		Router: func(string) (traffic.Router, error) { return s.router, nil },
-	}
-	e, err := engine.Local(local.Options{Clock: s.clock}, engine.Ports{
-		Open:  func(context.Context, string) (step.Access, error) { return access, nil },
-		Meter: func(context.Context, json.RawMessage) (metric.Meter, error) { return s.meter, nil },
-		Clock: s.clock,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = e.Close() })
-	s.engine, s.machine = e, e.Machines()[0].ARN
-	return s
-}
-
-// split tells the meter how the users' requests are split after every write.
-func (s *scene) split(op string) error {
-	if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
-		s.meter.Shift(route.Namespace, route.Route, s.router.Served(route, s.clock.Now()))
-	}
-	return nil
-}
-
-func backends(o workload.Object) map[string]rollout.Weight {
-	weights := map[string]rollout.Weight{}
-	rules, _ := o.Field("spec", "rules").([]any)
-	for _, r := range rules {
-		refs, _ := r.(map[string]any)["backendRefs"].([]any)
-		for _, b := range refs {
-			ref := b.(map[string]any)
-			switch w := ref["weight"].(type) {
-			case int:
-				weights[ref["name"].(string)] = rollout.Weight(w)
-			case int64:
-				weights[ref["name"].(string)] = rollout.Weight(w)
-			}
-		}
-	}
-	return weights
 }
 
 // fields are what a test says beyond the usual deploy.json.
-type fields map[string]any
+type fields = enginetest.Fields
 
 // weights are the shares on a route.
 type weights = map[string]rollout.Weight
 
 // input is a deploy.json: steps of 25 % a minute, unless said otherwise.
-func input(extra fields) string {
-	doc := fields{
-		"cluster_name": "bed", "kubernetes_namespace": service.Namespace, "microservice_name": service.Name,
-		"container_image": "podlet:2", "config_file": base64.StdEncoding.EncodeToString([]byte(template)),
-		"percentage_step": 25, "wait_time": 60, "metrics": fields{"provider": "prometheus", "queries": "traefik"},
-	}
-	maps.Copy(doc, extra)
-	for k, v := range doc {
-		if v == nil {
-			delete(doc, k)
-		}
-	}
-	b, _ := json.Marshal(doc)
-	return string(b)
-}
+func input(extra fields) string { return enginetest.Input(extra) }
 
 // begin starts a rollout; time stands still until the test waits for something.
 func (s *scene) begin(extra fields) string {
@@ -266,9 +160,7 @@ func (s *scene) first() {
 }
 
 // play lets 100 requests a second meet these error rates.
-func (s *scene) play(rates map[string]float64) {
-	s.meter.Play(service.Namespace, service.Name, meter.Steady(100, rates))
-}
+func (s *scene) play(rates map[string]float64) { s.Users(100, rates) }
 
 // settled checks what every end has to leave behind: all traffic on one version that exists,
 // and the lock free.
