@@ -2,7 +2,9 @@ package traffic
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 )
 
@@ -13,7 +15,8 @@ type Matcher interface {
 	Router
 
 	// Match sends the requests that fulfil any of the matches to the canary, under the
-	// same fence rule as Shift. No match takes the rule away. Settle takes it away too.
+	// same fence rule as Shift. No match takes the rule away, and one without a condition is
+	// fault.Invalid. Shift leaves the rule alone; Settle takes it away in its own write.
 	Match(ctx context.Context, t Target, s Split, matches []Match, f rollout.Fence) error
 }
 
@@ -21,6 +24,14 @@ type Matcher interface {
 type Match struct {
 	Headers []Header `json:"headers,omitempty"`
 	Cookies []Header `json:"cookies,omitempty"`
+}
+
+// Validate refuses a match that every request fulfils: it would be a weight of 100.
+func (m Match) Validate() error {
+	if len(m.Headers)+len(m.Cookies) == 0 {
+		return fmt.Errorf("%w: no condition; it would be fulfilled by every request", fault.Invalid)
+	}
+	return nil
 }
 
 // A Header is a condition on a header's, or a cookie's, value.

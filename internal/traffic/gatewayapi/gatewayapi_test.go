@@ -95,27 +95,46 @@ func open(t *testing.T) (*controller, *gatewayapi.Router, traffic.Target) {
 	return c, gatewayapi.New(c.Client), traffic.Target{Namespace: c.Namespace, Route: route}
 }
 
+func subject(t *testing.T) (traffictest.Subject, *controller) {
+	c, router, target := open(t)
+	return traffictest.Subject{
+		Router: router,
+		Target: target,
+		Prompt: 10 * time.Second,
+		Define: func(t *testing.T, w map[string]rollout.Weight) {
+			spec := httpRoute(map[string]any{"backendRefs": refs(w)})
+			if c.Read(t, kube.HTTPRoutes, route) == nil {
+				c.Create(t, kube.HTTPRoutes, kubetest.Object("gateway.networking.k8s.io/v1", "HTTPRoute", route, spec))
+			} else {
+				c.Merge(t, kube.HTTPRoutes, route, spec)
+			}
+			if c.stop == nil {
+				c.start(t)
+			}
+			inForce(t, router, target)
+		},
+		Accept: func(t *testing.T) { c.start(t) },
+		Ignore: func(t *testing.T) { c.ignore() },
+	}, c
+}
+
 func TestRouter(t *testing.T) {
 	traffictest.Run(t, func(t *testing.T) traffictest.Subject {
-		c, router, target := open(t)
-		return traffictest.Subject{
-			Router: router,
-			Target: target,
-			Prompt: 10 * time.Second,
-			Define: func(t *testing.T, w map[string]rollout.Weight) {
-				spec := httpRoute(map[string]any{"backendRefs": refs(w)})
-				if c.Read(t, kube.HTTPRoutes, route) == nil {
-					c.Create(t, kube.HTTPRoutes, kubetest.Object("gateway.networking.k8s.io/v1", "HTTPRoute", route, spec))
-				} else {
-					c.Merge(t, kube.HTTPRoutes, route, spec)
+		s, _ := subject(t)
+		return s
+	})
+}
+
+func TestMatcher(t *testing.T) {
+	traffictest.RunMatcher(t, func(t *testing.T) (traffictest.Subject, func(*testing.T) bool) {
+		s, c := subject(t)
+		return s, func(t *testing.T) bool {
+			for _, r := range c.rules(t) {
+				if r.(map[string]any)["name"] == "stepcanary-match" {
+					return true
 				}
-				if c.stop == nil {
-					c.start(t)
-				}
-				inForce(t, router, target)
-			},
-			Accept: func(t *testing.T) { c.start(t) },
-			Ignore: func(t *testing.T) { c.ignore() },
+			}
+			return false
 		}
 	})
 }

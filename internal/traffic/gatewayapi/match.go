@@ -115,8 +115,8 @@ func headers(matches []traffic.Match) ([][]any, error) {
 	var out [][]any
 	for i, m := range matches {
 		var list []any
-		if len(m.Headers)+len(m.Cookies) == 0 {
-			return nil, fmt.Errorf("match[%d]: %w: no condition; it would be fulfilled by every request", i, fault.Invalid)
+		if err := m.Validate(); err != nil {
+			return nil, fmt.Errorf("match[%d]: %w", i, err)
 		}
 		for _, h := range m.Headers {
 			kind, value := "Exact", h.Value

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
@@ -28,8 +27,8 @@ type Script struct {
 	Lies bool
 }
 
-// A Router is a traffic.Router in memory. Its operations are named traffic.Read,
-// traffic.Shift, traffic.Settle and traffic.Await for the hooks of the core.
+// A Router is a traffic.Matcher in memory. Its operations are named traffic.Read,
+// traffic.Shift, traffic.Match, traffic.Settle and traffic.Await for the hooks of the core.
 type Router struct {
 	core   *memory.Core
 	routes map[traffic.Target]*route
@@ -37,18 +36,19 @@ type Router struct {
 }
 
 type route struct {
-	weights map[string]rollout.Weight
-	fence   rollout.Fence
-	// written is when the weights were, under the script of that moment.
+	desire
+	fence rollout.Fence
+	// written is when the desire was, under the script of that moment.
 	written time.Time
 	script  Script
 	// served is what the data plane did and will do, by rising time.
 	served []serving
 }
 
+// A serving is what the data plane does from a moment on.
 type serving struct {
-	from    time.Time
-	weights map[string]rollout.Weight
+	from time.Time
+	desire
 }
 
 // New gives a router without routes.
@@ -76,7 +76,7 @@ func (r *Router) Script(s Script) {
 		r.script = s
 		now := r.core.Clock.Now()
 		for _, rt := range r.routes {
-			if rt.script.Never || !maps.Equal(rt.at(now), rt.weights) {
+			if rt.script.Never || !rt.at(now).equal(rt.desire) {
 				rt.take(now, s)
 			}
 		}
@@ -94,7 +94,7 @@ func (r *Router) define(t traffic.Target, weights map[string]rollout.Weight) {
 		rt = &route{}
 		r.routes[t] = rt
 	}
-	rt.weights = maps.Clone(weights)
+	rt.weights = maps.Clone(weights) // chosen requests stay chosen: they are a rule of their own
 	rt.take(r.core.Clock.Now(), Script{})
 }
 
@@ -104,18 +104,18 @@ func (rt *route) take(now time.Time, s Script) {
 	from := now.Add(s.Delay)
 	rt.served = slices.DeleteFunc(rt.served, func(e serving) bool { return e.from.After(now) && (s.Never || !e.from.Before(from)) })
 	if !s.Never {
-		rt.served = append(rt.served, serving{from: from, weights: maps.Clone(rt.weights)})
+		rt.served = append(rt.served, serving{from, rt.desire.clone()})
 	}
 }
 
 // at is what the data plane does at the moment.
-func (rt *route) at(now time.Time) map[string]rollout.Weight {
+func (rt *route) at(now time.Time) desire {
 	for _, s := range slices.Backward(rt.served) {
 		if !s.from.After(now) {
-			return s.weights
+			return s.desire
 		}
 	}
-	return nil
+	return desire{}
 }
 
 // settled tells whether the status claims the present weights, and why not.
@@ -150,10 +150,6 @@ func (r *Router) find(t traffic.Target) (*route, error) {
 	return nil, fmt.Errorf("route %s/%s: %w", t.Namespace, t.Route, fault.NotFound)
 }
 
-func names(weights map[string]rollout.Weight) string {
-	return strings.Join(slices.Sorted(maps.Keys(weights)), ", ")
-}
-
 // Read gives the route's state.
 func (r *Router) Read(ctx context.Context, t traffic.Target) (st traffic.State, err error) {
 	err = r.core.Call(ctx, "traffic.Read", func() error {
@@ -174,35 +170,25 @@ func (r *Router) Shift(ctx context.Context, t traffic.Target, s traffic.Split, f
 	if err := s.Validate(); err != nil {
 		return fmt.Errorf("shift route %s/%s: %w", t.Namespace, t.Route, err)
 	}
-	return r.write(ctx, "traffic.Shift", t, f, func(w map[string]rollout.Weight) error {
-		_, hasStable := w[s.Stable]
-		_, hasCanary := w[s.Canary]
-		if !hasStable && !hasCanary {
-			return fmt.Errorf("%w: it names neither %q nor %q but %s", fault.Invalid, s.Stable, s.Canary, names(w))
-		}
-		if s.Stable != "" {
-			w[s.Stable] = 100 - s.Weight
-		}
-		w[s.Canary] = s.Weight
-		return nil
-	})
+	return r.write(ctx, "traffic.Shift", t, f, func(d *desire) error { return d.shift(s) })
 }
 
-// Settle gives keep everything and takes drop out.
+// Match sends the requests that fulfil any of the matches to the canary.
+func (r *Router) Match(ctx context.Context, t traffic.Target, s traffic.Split, matches []traffic.Match, f rollout.Fence) error {
+	for i, m := range matches {
+		if err := m.Validate(); err != nil {
+			return fmt.Errorf("match on route %s/%s: match[%d]: %w", t.Namespace, t.Route, i, err)
+		}
+	}
+	return r.write(ctx, "traffic.Match", t, f, func(d *desire) error { return d.match(s, matches) })
+}
+
+// Settle gives keep all that the two had, and takes drop and the matches out.
 func (r *Router) Settle(ctx context.Context, t traffic.Target, keep, drop string, f rollout.Fence) error {
-	return r.write(ctx, "traffic.Settle", t, f, func(w map[string]rollout.Weight) error {
-		_, hasKeep := w[keep]
-		_, hasDrop := w[drop]
-		if !hasKeep && !hasDrop {
-			return fmt.Errorf("%w: it names neither %q nor %q but %s", fault.Invalid, keep, drop, names(w))
-		}
-		delete(w, drop)
-		w[keep] = 100
-		return nil
-	})
+	return r.write(ctx, "traffic.Settle", t, f, func(d *desire) error { return d.settle(keep, drop) })
 }
 
-func (r *Router) write(ctx context.Context, op string, t traffic.Target, f rollout.Fence, edit func(map[string]rollout.Weight) error) error {
+func (r *Router) write(ctx context.Context, op string, t traffic.Target, f rollout.Fence, edit func(*desire) error) error {
 	return r.core.Call(ctx, op, func() error {
 		rt, err := r.find(t)
 		if err != nil {
@@ -211,13 +197,13 @@ func (r *Router) write(ctx context.Context, op string, t traffic.Target, f rollo
 		if f.Before(rt.fence) {
 			return fmt.Errorf("route %s/%s: %w: it carries fence %v, newer than %v", t.Namespace, t.Route, fault.Fenced, rt.fence, f)
 		}
-		weights := maps.Clone(rt.weights)
-		if err := edit(weights); err != nil {
+		d := rt.desire.clone()
+		if err := edit(&d); err != nil {
 			return fmt.Errorf("route %s/%s: %w", t.Namespace, t.Route, err)
 		}
 		rt.fence = f
-		if !maps.Equal(weights, rt.weights) {
-			rt.weights = weights
+		if !d.equal(rt.desire) {
+			rt.desire = d
 			rt.take(r.core.Clock.Now(), r.script)
 		}
 		r.core.Changed(thing(t))
@@ -238,7 +224,9 @@ func (r *Router) Await(ctx context.Context, t traffic.Target, s traffic.Split, d
 				return err
 			}
 			now, turn = r.core.Clock.Now(), r.core.Turn()
-			st = s.Judge(rt.state(now))
+			st = rt.state(now)
+			st.Weights = rt.among(s)
+			st = s.Judge(st)
 			wake = deadline
 			if due := rt.written.Add(rt.script.Delay); due.After(now) && due.Before(deadline) {
 				wake = due
@@ -261,11 +249,24 @@ func (r *Router) Await(ctx context.Context, t traffic.Target, s traffic.Split, d
 func (r *Router) Served(t traffic.Target, at time.Time) (weights map[string]rollout.Weight) {
 	_ = r.core.Do(func() error {
 		if rt := r.routes[t]; rt != nil {
-			weights = maps.Clone(rt.at(at))
+			weights = maps.Clone(rt.at(at).weights)
 		}
 		return nil
 	})
 	return weights
+}
+
+// Matched is what the data plane does with chosen requests at the moment: the back end that gets
+// them, and which they are. The name is empty where none are chosen.
+func (r *Router) Matched(t traffic.Target, at time.Time) (backend string, matches []traffic.Match) {
+	_ = r.core.Do(func() error {
+		if rt := r.routes[t]; rt != nil {
+			d := rt.at(at)
+			backend, matches = d.chosen, slices.Clone(d.matches)
+		}
+		return nil
+	})
+	return backend, matches
 }
 
 // Reached is the first moment, past or to come, at which a back end's share on any

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/memory"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/traffic"
@@ -22,18 +23,60 @@ var (
 
 type weights = map[string]rollout.Weight
 
+func subject() (traffictest.Subject, *router.Router) {
+	r := router.New(memory.New(clock.Real{}))
+	return traffictest.Subject{
+		Router: r,
+		Target: target,
+		Define: func(t *testing.T, w weights) { r.Define(target, w) },
+		Accept: func(t *testing.T) { r.Script(router.Script{}) },
+		Ignore: func(t *testing.T) { r.Script(router.Script{Never: true}) },
+		Prompt: 10 * time.Second,
+	}, r
+}
+
 func TestRouter(t *testing.T) {
 	traffictest.Run(t, func(t *testing.T) traffictest.Subject {
-		r := router.New(memory.New(clock.Real{}))
-		return traffictest.Subject{
-			Router: r,
-			Target: target,
-			Define: func(t *testing.T, w weights) { r.Define(target, w) },
-			Accept: func(t *testing.T) { r.Script(router.Script{}) },
-			Ignore: func(t *testing.T) { r.Script(router.Script{Never: true}) },
-			Prompt: 10 * time.Second,
+		s, _ := subject()
+		return s
+	})
+}
+
+func TestMatcher(t *testing.T) {
+	traffictest.RunMatcher(t, func(t *testing.T) (traffictest.Subject, func(*testing.T) bool) {
+		s, r := subject()
+		return s, func(*testing.T) bool {
+			to, matches := r.Matched(target, time.Now())
+			return to == traffictest.Canary && len(matches) > 0
 		}
 	})
+}
+
+// Beside back ends of others the two move what they had, and nobody else's share changes.
+func TestOthersKeepTheirShare(t *testing.T) {
+	_, _, r := open(t, router.Script{})
+	r.Define(target, weights{"a": 80, "legacy": 20})
+	s := traffic.Split{Stable: "a", Canary: "b", Weight: 25}
+	if err := r.Shift(t.Context(), target, s, rollout.Fence{Epoch: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(weights{"a": 60, "b": 20, "legacy": 20}, r.Served(target, start)); diff != "" {
+		t.Errorf("served at 25 %% (-want +got):\n%s", diff)
+	}
+	st, err := r.Await(t.Context(), target, s, 0)
+	if diff := cmp.Diff(weights{"a": 75, "b": 25}, st.Weights); diff != "" || err != nil || !st.InForce {
+		t.Errorf("Await() = in force %v, %v; shares among the two (-want +got):\n%s", st.InForce, err, diff)
+	}
+	s.Weight = 33
+	if err := r.Shift(t.Context(), target, s, rollout.Fence{Epoch: 1}); !errors.Is(err, fault.Invalid) {
+		t.Errorf("Shift() to 33 %% of 80 = %v; want %v", err, fault.Invalid)
+	}
+	if err := r.Settle(t.Context(), target, "b", "a", rollout.Fence{Epoch: 1, Seq: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(weights{"b": 80, "legacy": 20}, r.Served(target, start)); diff != "" {
+		t.Errorf("served when it is settled (-want +got):\n%s", diff)
+	}
 }
 
 func open(t *testing.T, s router.Script) (*clock.Virtual, *memory.Core, *router.Router) {

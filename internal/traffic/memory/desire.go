@@ -1,0 +1,115 @@
+package memory
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+)
+
+// A desire is what a route says: the shares of all back ends in percent, and the requests that go
+// to the chosen one whatever the shares.
+type desire struct {
+	weights map[string]rollout.Weight
+	chosen  string
+	matches []traffic.Match
+}
+
+func (d desire) clone() desire {
+	d.weights = maps.Clone(d.weights)
+	return d // matches are never changed in place
+}
+
+func (d desire) equal(o desire) bool {
+	return maps.Equal(d.weights, o.weights) && d.chosen == o.chosen && reflect.DeepEqual(d.matches, o.matches)
+}
+
+// names tells which of the two the route names; neither is an error.
+func (d desire) names(a, b string) error {
+	_, hasA := d.weights[a]
+	_, hasB := d.weights[b]
+	if !hasA && !hasB {
+		return fmt.Errorf("%w: it names neither %q nor %q but %s", fault.Invalid, a, b,
+			strings.Join(slices.Sorted(maps.Keys(d.weights)), ", "))
+	}
+	return nil
+}
+
+// whole is what the two have together: everything where they are alone, and beside others what
+// they had, so that nobody else's share changes.
+func (d desire) whole(a, b string) (rollout.Weight, error) {
+	if err := d.names(a, b); err != nil {
+		return 0, err
+	}
+	had, alone := rollout.Weight(0), true
+	for name, w := range d.weights {
+		if name == a || name == b {
+			had += w
+		} else {
+			alone = false
+		}
+	}
+	switch {
+	case alone:
+		return 100, nil
+	case had == 0:
+		return 0, fmt.Errorf("%w: %q and %q have no weight beside the others", fault.Invalid, a, b)
+	}
+	return had, nil
+}
+
+func (d *desire) shift(s traffic.Split) error {
+	whole, err := d.whole(s.Stable, s.Canary)
+	if err != nil {
+		return err
+	}
+	if whole*s.Weight%100 != 0 {
+		return fmt.Errorf("%w: %q and %q share %d %% beside other back ends, of which %d %% is no whole number",
+			fault.Invalid, s.Stable, s.Canary, whole, s.Weight)
+	}
+	d.weights[s.Canary] = whole * s.Weight / 100
+	if s.Stable != "" {
+		d.weights[s.Stable] = whole - d.weights[s.Canary]
+	}
+	return nil
+}
+
+func (d *desire) match(s traffic.Split, matches []traffic.Match) error {
+	if err := d.names(s.Stable, s.Canary); err != nil {
+		return err
+	}
+	d.chosen, d.matches = "", nil
+	if len(matches) > 0 {
+		d.chosen, d.matches = s.Canary, slices.Clone(matches)
+	}
+	return nil
+}
+
+func (d *desire) settle(keep, drop string) error {
+	whole, err := d.whole(keep, drop)
+	if err != nil {
+		return err
+	}
+	delete(d.weights, drop)
+	d.weights[keep] = whole
+	d.chosen, d.matches = "", nil
+	return nil
+}
+
+// among gives the shares of the two of what they have together.
+func (d desire) among(s traffic.Split) map[string]rollout.Weight {
+	had, out := d.weights[s.Stable]+d.weights[s.Canary], map[string]rollout.Weight{}
+	for _, name := range []string{s.Stable, s.Canary} {
+		if w, named := d.weights[name]; named && had > 0 {
+			out[name] = 100 * w / had
+		} else if named {
+			out[name] = 0
+		}
+	}
+	return out
+}
