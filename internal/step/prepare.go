@@ -176,68 +176,6 @@ func (s Prepare) runs(ctx context.Context, ro Rollout, rec record.Record) error 
 	return nil
 }
 
-// stable finds out which version serves now: the route says so, not the record. Dead is a back
-// end that the route names and that leads nowhere.
-func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) (v workload.Version, dead string, err error) {
-	if rec.Holder == ro.Execution && rec.Canary.Name != "" {
-		return rec.Stable, "", nil // a repeated run of this very step: the answer was recorded
-	}
-	router, err := access.Router(ro.Router)
-	if err != nil {
-		return v, "", fmt.Errorf("open router: %w: %w", fault.Invalid, err)
-	}
-	if _, can := router.(traffic.Matcher); !can && len(ro.Match) > 0 {
-		return v, "", fmt.Errorf("open router: %w: match rules are asked for, and %s has none", fault.Invalid, ro.Router)
-	}
-	state, err := router.Read(ctx, ro.Route)
-	if errors.Is(err, fault.NotFound) {
-		return v, "", nil
-	}
-	if err != nil {
-		return v, "", fmt.Errorf("read route %s: %w", ro.Route.Route, err)
-	}
-	name, err := serving(ro, state)
-	if name == "" || err != nil {
-		return v, "", err
-	}
-	for _, v := range versions {
-		if v.Name == name {
-			return v, "", nil
-		}
-	}
-	return s.adopt(ctx, access, ro, name)
-}
-
-// serving is the one back end that has all of the weight; empty where none has any.
-func serving(ro Rollout, state traffic.State) (string, error) {
-	var names []string
-	for name, w := range state.Weights {
-		if w > 0 {
-			names = append(names, name)
-		}
-	}
-	switch len(names) {
-	case 0:
-		return "", nil
-	case 1:
-		return names[0], nil
-	}
-	return "", fmt.Errorf("read route %s: %w: it splits requests between %d versions outside of any rollout: %v; give all to one of them first",
-		ro.Route.Route, fault.Refused, len(names), state.Weights)
-}
-
-// adopt finds the version behind a back end that is not ours.
-func (s Prepare) adopt(ctx context.Context, access Access, ro Rollout, name string) (v workload.Version, dead string, err error) {
-	v, err = access.Cluster.Adopt(ctx, ro.Service, name)
-	if errors.Is(err, fault.NotFound) {
-		return workload.Version{}, name, nil // the route leads nowhere: nothing serves
-	}
-	if err != nil {
-		return v, "", fmt.Errorf("adopt %s: %w", name, err)
-	}
-	return v, "", nil
-}
-
 // suits refuses what could only be promoted on silence.
 func (s Prepare) suits(doc spec.Spec, tmpl spec.Template, ro Rollout) error {
 	if ro.First() {
