@@ -43,7 +43,8 @@ var commands = []command{
 	{"retry", "[SERVICE | EXECUTION]", "start the same rollout again", retry},
 	{"report", "[SERVICE | EXECUTION]", "write the report of a rollout", writeReport},
 	{"judge", "--report FILE", "judge a report's measurements again", judge},
-	{"freeze", "FOLDER | FILE", "refuse starts for a while (--for, --reason), or no more (--off)", freeze},
+	{"freeze", "FOLDER | --namespace N", "refuse every start for a while (--for, --reason)", freeze},
+	{"unfreeze", "FOLDER | --namespace N", "end a freeze", unfreeze},
 	{"serve", "", "run the local engine: the Step Functions API on loopback", serve},
 	{"version", "", "print the version", version},
 }

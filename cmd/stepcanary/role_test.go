@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestRoleIsForOneNamespaceAndOneGroup(t *testing.T) {
@@ -16,7 +19,7 @@ func TestRoleIsForOneNamespaceAndOneGroup(t *testing.T) {
 		Items []struct {
 			Kind     string
 			Metadata struct{ Name, Namespace string }
-			Rules    []struct{ Resources, Verbs []string }
+			Rules    []struct{ Resources, Verbs, ResourceNames []string }
 			Subjects []struct{ Kind, Name string }
 		}
 	}
@@ -35,11 +38,20 @@ func TestRoleIsForOneNamespaceAndOneGroup(t *testing.T) {
 		t.Errorf("subjects %+v, want the engine's group", s)
 	}
 	var resources []string
+	leases := map[string]string{}
 	for _, r := range list.Items[0].Rules {
+		if r.Resources[0] == "leases" {
+			leases[strings.Join(r.ResourceNames, " ")] = strings.Join(r.Verbs, " ")
+		}
 		resources = append(resources, r.Resources...)
 		if slices.Contains(r.Verbs, "*") || slices.Contains(r.Resources, "*") || slices.Contains(r.Resources, "secrets") {
 			t.Errorf("rule %+v", r)
 		}
+	}
+	// The namespace's freeze is read, and only people write it.
+	want := map[string]string{"": "create", "stepcanary-yelb-appserver": "get patch", "stepcanary": "get"}
+	if diff := cmp.Diff(want, leases); diff != "" {
+		t.Errorf("verbs by the Lease's name (-want +got):\n%s", diff)
 	}
 	if !slices.Contains(resources, "virtualrouters") || slices.Contains(resources, "httproutes") {
 		t.Errorf("resources %v, want those of the service's own router", resources)

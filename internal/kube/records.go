@@ -38,8 +38,14 @@ const (
 	annotationFreeze = "stepcanary.dev/freeze"
 )
 
-// LeaseName is the name of a service's Lease.
-func LeaseName(service string) string { return "stepcanary-" + service }
+// LeaseName is the name of a service's Lease; for an empty name it is the one that speaks of the
+// whole namespace, which no service's can be.
+func LeaseName(service string) string {
+	if service == "" {
+		return workload.Manager
+	}
+	return workload.Manager + "-" + service
+}
 
 // Read gives the record of the service's Lease.
 func (r *Records) Read(ctx context.Context, s workload.Service) (record.Record, error) {
@@ -117,13 +123,17 @@ func formatLease(s workload.Service, rec record.Record) (map[string]any, error) 
 	if !rec.Acquired.IsZero() {
 		spec["acquireTime"] = rec.Acquired.UTC().Format(metav1.RFC3339Micro)
 	}
+	labels := map[string]any{workload.LabelManagedBy: workload.Manager}
+	if s.Name != "" {
+		labels[workload.LabelService] = s.Name
+	}
 	return map[string]any{
 		"apiVersion": "coordination.k8s.io/v1",
 		"kind":       "Lease",
 		"metadata": map[string]any{
 			"name":        LeaseName(s.Name),
 			"namespace":   s.Namespace,
-			"labels":      map[string]any{workload.LabelManagedBy: workload.Manager, workload.LabelService: s.Name},
+			"labels":      labels,
 			"annotations": annotations,
 		},
 		"spec": spec,

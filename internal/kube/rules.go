@@ -33,6 +33,7 @@ func Rules(n Needs) []Rule {
 	rules := []Rule{
 		rule(Leases, nil, "create"),
 		rule(Leases, []string{LeaseName(n.Service.Name)}, "get", "patch"),
+		rule(Leases, []string{LeaseName("")}, "get"), // a freeze of the namespace is for people to write
 		rule(Events, nil, "create"),
 		rule(Pods, nil, "list", "watch"),
 		rule(EndpointSlices, nil, "list", "watch"),

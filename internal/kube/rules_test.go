@@ -38,6 +38,8 @@ func tour(ctx context.Context, c *kube.Client, s shop, n kube.Needs, objects []w
 	records, cluster := kube.NewRecords(c), kube.NewCluster(c)
 	rec, err := records.Read(ctx, s.service)
 	try("read record", err)
+	_, err = records.Read(ctx, record.OfNamespace(s.service.Namespace))
+	try("read freeze of namespace", err)
 	rec.Holder, rec.Epoch = "tour", rec.Epoch+1
 	rec, err = records.Write(ctx, s.service, rec)
 	try("take lock", err)

@@ -65,11 +65,29 @@ type End struct {
 	At        time.Time `json:"at"`
 }
 
-// A Freeze stops rollouts of a service.
+// A Freeze stops rollouts of a service, or of all services in a namespace, from starting.
 type Freeze struct {
 	Reason string    `json:"reason"`
 	Until  time.Time `json:"until"`
+	// By is who asked for it; empty where nobody said.
+	By string `json:"by,omitempty"`
 }
+
+// Lasts tells whether it stops a start at the moment.
+func (f Freeze) Lasts(now time.Time) bool { return f.Until.After(now) }
+
+// String says it to whoever is refused: "until 2026-11-21T11:00:00Z by ann: stocktaking".
+func (f Freeze) String() string {
+	text := "until " + f.Until.Format(time.RFC3339)
+	if f.By != "" {
+		text += " by " + f.By
+	}
+	return text + ": " + f.Reason
+}
+
+// OfNamespace names the record that is a whole namespace's: it carries a freeze, and no lock. No
+// service has an empty name.
+func OfNamespace(namespace string) workload.Service { return workload.Service{Namespace: namespace} }
 
 // A Store keeps records. Errors carry a fault.Kind: Conflict for a write that
 // lost, Transient for 429, 5xx and time-outs.

@@ -138,14 +138,13 @@ func (s Prepare) sweep(ctx context.Context, access Access, ro Rollout, versions 
 // after the way back was gone for that owner.
 func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record.Record) (record.Record, error) {
 	who := ro.Service.Namespace + "/" + ro.Service.Name
-	if now := s.Clock.Now(); rec.Freeze.Until.After(now) {
-		return rec, fmt.Errorf("start rollout of %s: %w: frozen until %s: %s",
-			who, fault.Refused, rec.Freeze.Until.Format(time.RFC3339), rec.Freeze.Reason)
+	if rec.Holder == ro.Execution {
+		return rec, nil // a repeated run of this very step: what runs goes on, frozen or not
 	}
-	switch rec.Holder {
-	case ro.Execution:
-		return rec, nil
-	case "":
+	if err := s.thawed(ctx, access, ro, rec); err != nil {
+		return rec, fmt.Errorf("start rollout of %s: %w", who, err)
+	}
+	if rec.Holder == "" {
 		return rec, s.runs(ctx, ro, rec)
 	}
 	ended, err := s.Executions.Ended(ctx, rec.Holder)
@@ -161,6 +160,21 @@ func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record
 		return rec, fmt.Errorf("recover from %s: %w", rec.Holder, err)
 	}
 	return access.Records.Read(ctx, ro.Service)
+}
+
+// thawed makes sure that neither the service nor its namespace is frozen.
+func (s Prepare) thawed(ctx context.Context, access Access, ro Rollout, rec record.Record) error {
+	if rec.Freeze.Lasts(s.Clock.Now()) {
+		return fmt.Errorf("%w: frozen %v", fault.Refused, rec.Freeze)
+	}
+	whole, err := access.Records.Read(ctx, record.OfNamespace(ro.Service.Namespace))
+	if err != nil {
+		return fmt.Errorf("read freeze of namespace %s: %w", ro.Service.Namespace, err)
+	}
+	if whole.Freeze.Lasts(s.Clock.Now()) {
+		return fmt.Errorf("%w: namespace %s is frozen %v", fault.Refused, ro.Service.Namespace, whole.Freeze)
+	}
+	return nil
 }
 
 // runs makes sure that the execution has not ended: a duplicate of its task that comes late would

@@ -6,9 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/local"
 	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/workload"
 )
 
 func TestOfAHundredStartsAtOnceOneRuns(t *testing.T) {
@@ -62,24 +66,79 @@ func TestADeadOwnersLockIsTakenOverAfterItsWayBack(t *testing.T) {
 	s.settled("checkout-3")
 }
 
-func TestAFrozenServiceIsRefused(t *testing.T) {
+// A freeze refuses every start until it is over, and says until when, by whom and why. What runs
+// already goes on.
+func TestFreezes(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		on   workload.Service
+		says string
+	}{
+		"of the service":   {service, "shop/checkout: Canary.Refused: frozen until 2026-11-21T10:05:10Z by ann: database migration"},
+		"of the namespace": {record.OfNamespace("shop"), "shop/checkout: Canary.Refused: namespace shop is frozen until 2026-11-21T10:05:10Z by ann: database migration"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			s.first()
+			s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
+			running := s.begin(nil)
+			s.clock.AfterFunc(90*time.Second, func() { s.freeze(tt.on, time.Hour+150*time.Second) })
+			if e := s.end(running); e.Status != asl.Succeeded {
+				t.Fatalf("what ran when the freeze came: path %s (%s)", e.path, e.cause)
+			}
+			before := s.record()
+			if e := s.run(nil); e.path != "Prepare Refused" || !strings.Contains(e.cause, tt.says) {
+				t.Errorf("path %s (%s); want it refused: %s", e.path, e.cause, tt.says)
+			}
+			if diff := cmp.Diff(before, s.record()); diff != "" {
+				t.Errorf("the refused start changed the record (-before +after):\n%s", diff)
+			}
+			s.settled("checkout-2")
+			if err := s.clock.Sleep(t.Context(), 2*time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			if e := s.run(nil); e.Status != asl.Succeeded {
+				t.Errorf("after the freeze: path %s (%s)", e.path, e.cause)
+			}
+		})
+	}
+}
+
+// freeze refuses starts for a while from now on.
+func (s *scene) freeze(on workload.Service, d time.Duration) {
+	s.Helper()
+	rec, err := s.records.Read(s.Context(), on)
+	if err == nil {
+		rec.Freeze = record.Freeze{Reason: "database migration", Until: s.clock.Now().Add(d), By: "ann"}
+		_, err = s.records.Write(s.Context(), on, rec)
+	}
+	if err != nil {
+		s.Error(err)
+	}
+}
+
+// Another namespace's freeze is nobody's here, and a freeze does not keep a repeated task of a
+// rollout that has the lock from going on.
+func TestWhatAFreezeDoesNotStop(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.first()
-	rec := s.record()
-	rec.Freeze = record.Freeze{Reason: "database migration", Until: s.clock.Now().Add(time.Hour)}
-	if _, err := s.records.Write(t.Context(), service, rec); err != nil {
-		t.Fatal(err)
-	}
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
-	if e := s.run(nil); e.path != "Prepare Refused" || !strings.Contains(e.cause, "database migration") {
-		t.Errorf("path %s (%s)", e.path, e.cause)
+	s.freeze(record.OfNamespace("other"), time.Hour)
+	frozen := false
+	s.core.After(func(op string) error {
+		if op == "record.Write" && !frozen {
+			frozen = true
+			s.core.After(s.Split)
+			s.freeze(service, time.Hour)
+			s.freeze(record.OfNamespace("shop"), time.Hour)
+			return fault.Transient // the answer to the write that took the lock is lost
+		}
+		return s.Split(op)
+	})
+	if e := s.run(nil); e.Status != asl.Succeeded || !frozen {
+		t.Errorf("path %s (%s), frozen %v", e.path, e.cause, frozen)
 	}
-	s.settled("checkout-1")
-	if err := s.clock.Sleep(t.Context(), 2*time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	if e := s.run(nil); e.Status != asl.Succeeded {
-		t.Errorf("after the freeze: path %s (%s)", e.path, e.cause)
-	}
+	s.settled("checkout-2")
 }

@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) (record.Store, workload.Service))
 		"a write from an old reading loses":              stale,
 		"of two acquirers one wins":                      race,
 		"records of two services are apart":              apart,
+		"a namespace's record is apart from a service's": ofNamespace,
 	} {
 		t.Run(name, func(t *testing.T) {
 			store, service := open(t)
@@ -59,7 +60,7 @@ func Full() record.Record {
 		Router: "gateway-api",
 		Route:  "checkout",
 		Last:   record.End{Execution: "arn:last", Outcome: "RolledBack", Reason: "error rate 7 % is above 1 % – “Zürich”\nline two", At: at.Add(-time.Hour)},
-		Freeze: record.Freeze{Reason: "Black Friday", Until: at.Add(72 * time.Hour)},
+		Freeze: record.Freeze{Reason: "Black Friday", Until: at.Add(72 * time.Hour), By: "ann"},
 	}
 }
 
@@ -162,4 +163,19 @@ func apart(t *testing.T, store record.Store, s workload.Service) {
 	if r, err := store.Read(t.Context(), other); err != nil || r.Holder != "" {
 		t.Errorf("Read(%v) = holder %q, %v; want none", other, r.Holder, err)
 	}
+}
+
+// A freeze of the namespace is found by whoever asks for it, and no service's record is it.
+func ofNamespace(t *testing.T, store record.Store, s workload.Service) {
+	want := record.Record{Freeze: Full().Freeze}
+	written, err := store.Write(t.Context(), record.OfNamespace(s.Namespace), want)
+	if err != nil {
+		t.Fatalf("Write() of the namespace = %v", err)
+	}
+	want.Revision = written.Revision
+	got, err := store.Read(t.Context(), record.OfNamespace(s.Namespace))
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("Read() of the namespace = %v (-want +got):\n%s", err, diff)
+	}
+	zero(t, store, s)
 }
