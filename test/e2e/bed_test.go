@@ -1,5 +1,5 @@
 // Package e2e_test runs whole rollouts on the bed: the shipped state machine and steps, a real API
-// server, a real gateway, real metrics, and users. Run it with: bin/testbed run -- scripts/e2e
+// server, a real gateway, real metrics, and users. Run it with: bin/testbed run --mesh -- scripts/e2e
 package e2e_test
 
 import (
@@ -37,7 +37,7 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	kubeconfig, gateway, prometheus := os.Getenv("STEPCANARY_TEST_KUBECONFIG"), os.Getenv("STEPCANARY_TEST_GATEWAY"), os.Getenv("STEPCANARY_TEST_PROMETHEUS_URL")
 	if kubeconfig == "" || gateway == "" || prometheus == "" {
-		t.Skip("no bed: run bin/testbed run -- scripts/e2e")
+		t.Skip("no bed: run bin/testbed run --mesh -- scripts/e2e")
 	}
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	settings := platform.Settings{
