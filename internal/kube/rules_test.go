@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -96,7 +97,10 @@ func TestTheRoleIsEnoughAndNotTooMuch(t *testing.T) {
 	}{
 		"gateway-api": {"HTTPRoute", func(s shop) []workload.Object {
 			return []workload.Object{
+				s.object("v1", "ServiceAccount", "checkout-1", nil),
 				s.object("v1", "ConfigMap", "checkout-1", nil),
+				s.object("policy/v1", "PodDisruptionBudget", "checkout-1", map[string]any{"spec": map[string]any{"maxUnavailable": int64(1),
+					"selector": map[string]any{"matchLabels": map[string]any{"app": "checkout"}}}}),
 				s.object("autoscaling/v2", "HorizontalPodAutoscaler", "checkout-1", map[string]any{"spec": map[string]any{"maxReplicas": int64(4),
 					"scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout-1"}}}),
 				workloadtest.Route(s.service, 1),
@@ -117,21 +121,25 @@ func TestTheRoleIsEnoughAndNotTooMuch(t *testing.T) {
 			s.Create(t, rbac("roles"), kubetest.Object("rbac.authorization.k8s.io/v1", "Role", role[0].Name(), map[string]any{"rules": role[0]["rules"]}))
 			s.Create(t, rbac("rolebindings"), kubetest.Object("rbac.authorization.k8s.io/v1", "RoleBinding", role[1].Name(),
 				map[string]any{"roleRef": role[1]["roleRef"], "subjects": role[1]["subjects"]}))
-			client := s.As(t, group)
+			client := s.As(t, group, nil)
 			waitForRights(t, client, s)
 			if err := tour(t.Context(), client, s, needs, objects); err != nil {
 				t.Fatalf("a rollout with the whole Role: %v", err)
 			}
+			s.cleanUp(t)
+			if err := tour(t.Context(), s.As(t, group, kubetest.NoInitialEvents), s, needs, objects); err != nil {
+				t.Fatalf("a rollout with the whole Role on an older server: %v", err)
+			}
 			rules := role[0]["rules"].([]any)
 			for i, r := range rules {
 				for _, verb := range r.(map[string]any)["verbs"].([]any) {
-					// Only a server that cannot send the present state in a watch is asked for a list.
-					if resource := r.(map[string]any)["resources"].([]any)[0]; verb == "list" && resource != "deployments" {
-						continue
+					var older func(http.RoundTripper) http.RoundTripper
+					if verb == "list" { // which is what a server is asked that cannot send the present state in a watch
+						older = kubetest.NoInitialEvents
 					}
 					t.Run(fmt.Sprint("without ", verb, r.(map[string]any)["resources"]), func(t *testing.T) {
 						s.Merge(t, rbac("roles"), role[0].Name(), map[string]any{"rules": without(rules, i, verb)})
-						s.mustFail(t, group, needs, objects)
+						s.mustFail(t, s.As(t, group, older), needs, objects)
 					})
 				}
 			}
@@ -152,8 +160,7 @@ func without(rules []any, i int, verb any) []any {
 
 // mustFail goes on tour until a right is missing. The authorizer sees a changed Role
 // a moment later.
-func (s shop) mustFail(t *testing.T, group string, needs kube.Needs, objects []workload.Object) {
-	client := s.As(t, group)
+func (s shop) mustFail(t *testing.T, client *kube.Client, needs kube.Needs, objects []workload.Object) {
 	for range 50 {
 		s.cleanUp(t)
 		err := tour(t.Context(), client, s, needs, objects)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -173,8 +174,8 @@ func (c Cluster) Merge(t *testing.T, r schema.GroupVersionResource, name string,
 }
 
 // As opens the server as another user: one of the group, with no rights but those
-// that the group has.
-func (c Cluster) As(t *testing.T, group string) *kube.Client {
+// that the group has. Its requests go through wrap, where that is not nil.
+func (c Cluster) As(t *testing.T, group string, wrap func(http.RoundTripper) http.RoundTripper) *kube.Client {
 	t.Helper()
 	file, err := clientcmd.LoadFromFile(os.Getenv(Env))
 	if err != nil {
@@ -187,11 +188,30 @@ func (c Cluster) As(t *testing.T, group string) *kube.Client {
 	if err := clientcmd.WriteToFile(*file, path); err != nil {
 		t.Fatal(err)
 	}
-	client, err := kube.Open(t.Context(), kube.Config{Kubeconfig: path, Context: file.CurrentContext, Version: "test"})
+	client, err := kube.Open(t.Context(), kube.Config{Kubeconfig: path, Context: file.CurrentContext, Version: "test", Wrap: wrap})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return client
+}
+
+// NoInitialEvents makes a server that cannot send the present state in a watch, as those without the
+// feature WatchList: by default Kubernetes before 1.32, and 1.33.
+func NoInitialEvents(next http.RoundTripper) http.RoundTripper { return listing{next} }
+
+type listing struct{ next http.RoundTripper }
+
+// RoundTrip is for net/http.
+func (l listing) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !r.URL.Query().Has("sendInitialEvents") {
+		return l.next.RoundTrip(r)
+	}
+	const refusal = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422,` +
+		`"message":"sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"}`
+	return &http.Response{
+		StatusCode: http.StatusUnprocessableEntity, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(refusal)), Request: r,
+	}, nil
 }
 
 // Requests counts what was sent to the API server.
