@@ -23,7 +23,7 @@ import (
 type server struct {
 	listen, clock, lambda, state string
 	settings                     platform.Settings
-	metrics                      string
+	metrics, hooks               string
 }
 
 // serve runs the local engine until it is interrupted. Rollouts that run then go on when it is
@@ -38,8 +38,13 @@ func serve(ctx context.Context, c *console, args []string) error {
 	f.StringVar(&s.settings.Kubeconfig, "kubeconfig", kubeconfig(c), "path of the kubeconfig")
 	f.StringVar(&s.settings.Context, "context", "", "context of the kubeconfig; without it, the one called like cluster_name")
 	f.StringVar(&s.metrics, "metrics", c.env("STEPCANARY_METRICS"), "defaults for the block \"metrics\" of deploy.json, as JSON")
+	f.StringVar(&s.hooks, "hooks", c.env("STEPCANARY_HOOKS"), "where webhooks and notifications may go beyond public addresses, as JSON: {\"allow_private\": true, \"allow_loopback\": true}")
 	if _, err := parse(c, f, args, 0); err != nil {
 		return err
+	}
+	s.settings.Hooks = json.RawMessage(s.hooks)
+	if _, err := s.settings.HookOpener(clock.Real{})(); err != nil {
+		return fmt.Errorf("serve: --hooks: %w", err)
 	}
 	if s.metrics != "" {
 		if !json.Valid([]byte(s.metrics)) {
@@ -116,5 +121,5 @@ func (s server) parts() (local.Options, engine.Ports, error) {
 		}
 		o.Store = store
 	}
-	return o, engine.Ports{Open: s.settings.Opener(), Meter: s.settings.MeterOpener(), Clock: o.Clock}, nil
+	return o, engine.Ports{Open: s.settings.Opener(), Meter: s.settings.MeterOpener(), Clock: o.Clock, Hooks: s.settings.HookOpener(o.Clock)}, nil
 }

@@ -25,6 +25,9 @@ type Settings struct {
 	Context    string
 	// Metrics are the defaults for the block of that name in deploy.json, as JSON.
 	Metrics json.RawMessage
+	// Hooks says where webhooks and notifications may go beyond public addresses, as JSON:
+	// {"allow_private": true, "allow_loopback": true}. Empty allows neither.
+	Hooks json.RawMessage
 	// EKS describes clusters and makes tokens, where there is no kubeconfig.
 	EKS kube.EKS
 	// Version is this program's, for the user agent.
@@ -37,6 +40,7 @@ func FromEnvironment() Settings {
 		Kubeconfig: os.Getenv("STEPCANARY_KUBECONFIG"),
 		Context:    os.Getenv("STEPCANARY_CONTEXT"),
 		Metrics:    json.RawMessage(os.Getenv("STEPCANARY_METRICS")),
+		Hooks:      json.RawMessage(os.Getenv("STEPCANARY_HOOKS")),
 		Version:    os.Getenv("AWS_LAMBDA_FUNCTION_VERSION"),
 		EKS:        newEKS(),
 	}

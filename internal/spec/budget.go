@@ -8,8 +8,12 @@ import (
 
 // What Step Functions allows an execution.
 const (
-	// MaxInput is the limit on its input, in bytes.
-	MaxInput = 262_144
+	// MaxInput is the most bytes of its input. Step Functions takes 262,144, and no more of what a state
+	// gets: DeployCanary gets the input together with what was decided, so room is left for that.
+	MaxInput = 196_608
+	// maxFields is the most bytes of the input without the template. What is decided repeats
+	// some of them, beside a list of up to a hundred steps.
+	maxFields = 32_768
 	// maxEvents is the limit on its history.
 	maxEvents = 25_000
 )
@@ -55,7 +59,9 @@ func (s Spec) Budget() Budget {
 		Longest: ready + time.Duration(s.PauseLimit) + 2*time.Duration(s.Drain),
 		Events:  eventsFixed + eventsPerWatch*int(1+ready/watchSlice),
 	}
-	for _, step := range s.steps() {
+	s.gates(&b, BeforeRollout, func(d time.Duration) int { return eventsPerWatch * int(1+d/watchSlice) })
+	steps := s.steps()
+	for i, step := range steps {
 		hold, patience := time.Duration(step.Hold), time.Duration(s.Patience)
 		b.Shortest += hold
 		if s.Pace == ByEvidence {
@@ -67,8 +73,33 @@ func (s Spec) Budget() Budget {
 			b.Longest += time.Duration(s.PauseLimit)
 			b.Events += eventsOfAsking(time.Duration(s.PauseLimit))
 		}
+		phase := BeforeStep
+		if i == len(steps)-1 {
+			phase = BeforePromotion
+		}
+		s.gates(&b, phase, eventsIn)
 	}
 	return b
+}
+
+// gates counts what the gates of a phase can take at one place: the longest of their limits, and
+// the time for a person who is asked then.
+func (s Spec) gates(b *Budget, phase string, events func(time.Duration) int) {
+	longest := time.Duration(0)
+	for _, w := range s.Webhooks {
+		if w.Phase == phase {
+			longest = max(longest, time.Duration(w.Limit))
+		}
+	}
+	if longest == 0 {
+		return
+	}
+	b.Longest += longest
+	b.Events += events(longest)
+	if s.OnUndecided == rollout.UndecidedAsks {
+		b.Longest += time.Duration(s.PauseLimit)
+		b.Events += max(events(time.Duration(s.PauseLimit)), eventsOfAsking(time.Duration(s.PauseLimit)))
+	}
 }
 
 // eventsIn is the number of events of a stretch of one step.

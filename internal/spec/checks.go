@@ -28,6 +28,9 @@ func (c *checks) run() Errors {
 	c.limits()
 	c.comparison()
 	c.metrics()
+	c.webhooks()
+	c.notifications()
+	c.autoscaler()
 	if len(c.problems) == 0 {
 		c.budget()
 	}

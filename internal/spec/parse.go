@@ -36,6 +36,9 @@ func Parse(name string, data []byte) (Spec, error) {
 	if err != nil {
 		return Spec{}, fmt.Errorf("%s: %w: %w", name, fault.Internal, err)
 	}
+	if fields := len(data) - len(s.ConfigFile); fields > maxFields {
+		return Spec{}, Errors{{File: name, Found: fmt.Sprintf("%d bytes beside the template", fields), Want: fmt.Sprintf("at most %d, of which a rollout fits into Step Functions", maxFields)}}
+	}
 	s.Analysis.Written = written.analysis
 	s.CountFailures = !written.analysis || written.threshold
 	c := checks{source: src, spec: s}
@@ -102,6 +105,14 @@ func settle(doc map[string]any) {
 			hold = doc["bake"]
 		}
 		fallback(step.(map[string]any), "hold", hold)
+	}
+	webhooks, _ := doc["webhooks"].([]any)
+	for _, w := range webhooks {
+		fallback(w.(map[string]any), "limit", doc["patience"])
+	}
+	told, _ := doc["notifications"].([]any)
+	for _, n := range told {
+		fallback(n.(map[string]any), "on", []any{"start", "hold", "end"})
 	}
 	limits, _ := doc["analysis"].(map[string]any)["limits"].([]any)
 	for _, l := range limits {

@@ -184,10 +184,7 @@ func generic(k jsonschema.ErrorKind) string {
 // later are fields that people know from elsewhere and that this version does
 // not have, with what to do instead.
 var later = map[string]string{
-	"webhooks":      "nothing: webhooks are not supported, and a CloudWatch alarm (alarms) or a query (metrics.query) can stop a rollout",
-	"notifications": "nothing: every end is sent to EventBridge and SNS by the engine's stack",
-	"windows":       "nothing: times of day are a matter of the pipeline that starts the rollout",
-	"autoscaler":    "nothing: a HorizontalPodAutoscaler belongs into the template",
+	"windows": "nothing: times of day are a matter of the pipeline that starts the rollout",
 }
 
 // advice says what to write instead of an unknown field, and which one was

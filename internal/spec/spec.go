@@ -38,6 +38,10 @@ type Spec struct {
 	Alarms    []string  `json:"alarms,omitempty"`
 	// Match are requests that go to the canary whatever its weight.
 	Match []traffic.Match `json:"match,omitempty"`
+	// Webhooks are asked, Notifications are told.
+	Webhooks      []Webhook      `json:"webhooks,omitempty"`
+	Notifications []Notification `json:"notifications,omitempty"`
+	Autoscaler    Autoscaler     `json:"autoscaler,omitzero"`
 
 	// CountFailures tells that the ancestor's threshold is checked: analysis was
 	// absent, or one of the threshold's fields was written.
@@ -159,8 +163,8 @@ type SigV4 struct {
 	Role    string `json:"role,omitempty"`
 }
 
-// A SecretRef is where a secret is, never the secret: env:NAME or the ARN of a
-// secret in AWS Secrets Manager.
+// A SecretRef is where a secret is, never the secret: env:STEPCANARY_SECRET_NAME or
+// the ARN of a secret in AWS Secrets Manager.
 type SecretRef string
 
 // Router says what splits the traffic. Empty fields follow from the template.

@@ -19,6 +19,7 @@ import (
 type Template struct {
 	source
 	namespace, service string
+	autoscaler         Autoscaler
 	// objects are the documents in order.
 	objects []document
 }
@@ -45,7 +46,7 @@ func (s Spec) Template() (Template, error) {
 	if err != nil || len(data) == 0 {
 		return Template{}, Errors{{File: name, Found: "no template", Want: "base64 of kubernetes_template.yml"}}
 	}
-	t := Template{namespace: s.Namespace, service: s.Service}
+	t := Template{namespace: s.Namespace, service: s.Service, autoscaler: s.Autoscaler}
 	if t.source, err = readTemplate(name, data); err != nil {
 		return Template{}, err
 	}
@@ -158,8 +159,21 @@ func (t Template) Render(v Values) ([]workload.Object, error) {
 	sorted := make([]workload.Object, len(docs))
 	for i, at := range order {
 		sorted[i] = objects[at]
+		t.autoscaler.scale(sorted[i])
 	}
-	return sorted, nil
+	return t.scaled(sorted, v), nil
+}
+
+// scaled adds the autoscaler of deploy.json at its place in the order.
+func (t Template) scaled(objects []workload.Object, v Values) []workload.Object {
+	if t.autoscaler.IsZero() {
+		return objects
+	}
+	at := 0
+	for at < len(objects) && allowed[objects[at].Kind()].order < allowed[autoscalerKind].order {
+		at++
+	}
+	return slices.Insert(objects, at, t.autoscaler.object(v))
 }
 
 // Router tells what the template itself splits the traffic with: app-mesh and

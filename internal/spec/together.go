@@ -38,8 +38,9 @@ func (c *confinement) together(docs []document) {
 		c.current = *service
 		c.selects(pods, "spec", "selector")
 	}
+	c.scales(docs, *deployment)
 	for i, d := range docs {
-		if d.kind != "HorizontalPodAutoscaler" {
+		if d.kind != autoscalerKind {
 			continue
 		}
 		if c.current = docs[i]; text(d.node, "spec", "scaleTargetRef", "name") != version {

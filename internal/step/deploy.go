@@ -38,8 +38,9 @@ func (s Deploy) Run(ctx context.Context, ev Event) (Deployed, error) {
 	if err != nil {
 		return Deployed{}, fmt.Errorf("render template: %w: %w", fault.Invalid, err)
 	}
+	replicas := doc.Autoscaler.Within(ro.Stable.Replicas)
 	owner := workload.Ownership{
-		Service: ro.Service, Version: ro.Canary.Number, Execution: ro.Execution, Replicas: ro.Stable.Replicas,
+		Service: ro.Service, Version: ro.Canary.Number, Execution: ro.Execution, Replicas: replicas,
 	}
 	if err := access.Cluster.Apply(ctx, objects, owner); err != nil {
 		return Deployed{}, fmt.Errorf("apply %s: %w", ro.Canary.Name, err)
@@ -51,7 +52,7 @@ func (s Deploy) Run(ctx context.Context, ev Event) (Deployed, error) {
 		return Deployed{}, err
 	}
 	tell(ctx, access, ro, "NewVersion", fmt.Sprintf("New version %s (%s) is starting; %s serves", ro.Canary.Name, ro.Canary.Image, serves(ro)))
-	return Deployed{Name: ro.Canary.Name, Replicas: ro.Stable.Replicas, At: s.Clock.Now()}, nil
+	return Deployed{Name: ro.Canary.Name, Replicas: replicas, At: s.Clock.Now()}, nil
 }
 
 // name names the new back end in the route, with weight 0. The route's fence, or for a first

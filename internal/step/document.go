@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/analysis"
+	"github.com/stepcanary/stepcanary/internal/hook"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/traffic"
 	"github.com/stepcanary/stepcanary/internal/workload"
@@ -71,6 +72,9 @@ type Rollout struct {
 	KubernetesOnly bool `json:"kubernetes_only,omitempty"`
 	// Replaces is a back end that the route names and that leads nowhere.
 	Replaces string `json:"replaces,omitempty"`
+	// Gates are asked and Receivers are told; they name secrets and hold none.
+	Gates     []Gate          `json:"gates,omitempty"`
+	Receivers []hook.Receiver `json:"receivers,omitempty"`
 	// Drain is how long the loser keeps serving its last requests before it is removed.
 	Drain rollout.Duration `json:"drain"`
 }
@@ -105,10 +109,19 @@ type Deployed struct {
 // A Ready is what AwaitReady saw.
 type Ready struct {
 	// Action is ready, wait or fail.
-	Action string          `json:"action"`
-	Reason string          `json:"reason"`
+	Action string `json:"action"`
+	Reason string `json:"reason"`
+	// Since is when the time to become ready began: the start, or the last moment in which
+	// all pods were ready.
 	Since  time.Time       `json:"since"`
 	Status workload.Status `json:"status"`
+
+	// What the next look goes on with, where a gate is waited for.
+	Gates  []Said       `json:"gates,omitempty"`
+	Needs  rollout.Need `json:"needs,omitempty"`
+	Waived bool         `json:"waived,omitempty"`
+	Heard  string       `json:"heard,omitempty"`
+	Told   hook.Told    `json:"told,omitzero"`
 }
 
 // A Shift is what ShiftWeight wrote and saw.
@@ -146,8 +159,16 @@ type Watch struct {
 	Approved bool           `json:"approved,omitempty"`
 	Promote  bool           `json:"promote,omitempty"`
 	Heard    string         `json:"heard,omitempty"`
-	// Looks counts the answers at this step that ended in a wait.
+	// Looks counts the answers at this step that ended in a wait for the same thing.
 	Looks int `json:"looks,omitempty"`
+	// Needs is what is wanted of a person, where the rollout waits for one.
+	Needs rollout.Need `json:"needs,omitempty"`
+	// Gates is what the gates of this step said, and Waived that a person goes on without
+	// those that keep silent.
+	Gates  []Said `json:"gates,omitempty"`
+	Waived bool   `json:"waived,omitempty"`
+	// Told is what receivers were told.
+	Told hook.Told `json:"told,omitzero"`
 }
 
 // An Asked is an answer to a token that is not the watcher's own.

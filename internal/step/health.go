@@ -3,14 +3,13 @@ package step
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/analysis"
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/hook"
 	"github.com/stepcanary/stepcanary/internal/metric"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/workload"
@@ -33,6 +32,7 @@ type HealthCheck struct {
 	Open  Opener
 	Meter MeterOpener
 	Clock clock.Clock
+	Hooks HookOpener
 }
 
 // Run watches for at most one slice. It writes nothing: a second watcher does no harm.
@@ -46,25 +46,26 @@ func (s HealthCheck) Run(ctx context.Context, ev Event) (Watch, error) {
 	}
 	w := watcher{HealthCheck: s, ro: *ev.Document.Rollout, shift: *ev.Document.Shift, access: access}
 	w.out = resume(w.ro, w.shift, ev.Document.Watch)
-	if err := w.hear(ev.Document.Asked); err != nil {
-		return Watch{}, err
+	if ready := ev.Document.Ready; ev.Document.Watch == nil && ready != nil {
+		w.out.Heard, w.out.Told = ready.Heard, ready.Told
 	}
+	w.hear(ev.Document.Asked)
 	if w.meter, err = s.meter(ctx, w.ro); err != nil {
 		return Watch{}, err
 	}
-	return w.watch(ctx)
-}
-
-// meter opens the metrics source; none where Kubernetes alone judges.
-func (s HealthCheck) meter(ctx context.Context, ro Rollout) (metric.Meter, error) {
-	if ro.KubernetesOnly {
-		return nil, nil
+	phase, next := w.ahead()
+	if w.gates, err = newAsking(ctx, s.Hooks, s.Clock, w.ro, phase, next, w.out.Gates); err != nil {
+		return Watch{}, err
 	}
-	m, err := s.Meter(ctx, ro.Metrics)
-	if err != nil {
-		return nil, fmt.Errorf("open metrics source: %w", err)
+	defer w.gates.Close()
+	w.messages = newMessenger(ctx, s.Hooks, s.Clock, w.ro)
+	out, err := w.watch(ctx)
+	wait := tellFor
+	if err != nil || out.Action == rollout.RollBack {
+		wait = 0 // the way back waits for no message
 	}
-	return m, nil
+	w.messages.Close(wait)
+	return out, err
 }
 
 // resume is the state of the last look, or that of a step that was just begun.
@@ -76,11 +77,12 @@ func resume(ro Rollout, shift Shift, last *Watch) Watch {
 		}
 		return out
 	}
-	out := Watch{Of: shift.Step, State: last.State, Promote: last.Promote, Heard: last.Heard}
+	out := Watch{Of: shift.Step, State: last.State, Promote: last.Promote, Heard: last.Heard, Told: last.Told}
 	switch {
 	case last.Of == shift.Step:
 		out.Paused, out.Approved, out.Looks = last.Paused, last.Approved, last.Looks
 		out.Judgement, out.Status = last.Judgement, last.Status
+		out.Needs, out.Gates, out.Waived = last.Needs, last.Gates, last.Waived
 	case shift.Weight == 100:
 		out.State = out.State.Bake()
 	default:
@@ -99,32 +101,53 @@ type watcher struct {
 	follower workload.Follower
 	out      Watch
 	served   bool // the canary had a ready pod at this weight
+	gates    *asking
+	messages *messenger
+	readAt   time.Time // when the metrics source has something new to say
 }
 
 // hear takes up a person's request, once.
-func (w *watcher) hear(asked *Asked) error {
-	if asked == nil {
-		return nil
-	}
-	var r Request
-	if err := json.Unmarshal([]byte(asked.Cause), &r); err != nil {
-		return nil // not a request of ours: there is nothing to obey
-	}
-	id := r.ID + asked.ID
-	if id == w.out.Heard {
-		return nil
+func (w *watcher) hear(asked *Asked) {
+	wish, id, ok := asked.wish()
+	if !ok || id == w.out.Heard {
+		return
 	}
 	w.out.Heard = id
 	now := w.Clock.Now()
-	switch r.Wish {
+	if !w.out.Paused.IsZero() && wish != rollout.WishPause {
+		anew(w.out.Gates, now)
+	}
+	switch wish {
 	case rollout.WishPause:
 		w.out.Paused, w.out.Looks = now, 0
-	case rollout.WishResume:
-		w.out.Paused, w.out.Approved = time.Time{}, true
+		return
 	case rollout.WishPromote:
-		w.out.Paused, w.out.Approved, w.out.Promote = time.Time{}, true, true
+		w.out.Promote = true
+	case rollout.WishResume:
+	default:
+		return
 	}
-	return nil
+	w.out.Paused, w.out.Approved = time.Time{}, true
+	w.out.Waived = w.out.Waived || w.out.Needs == rollout.NeedGate
+}
+
+// wish is what a person wants, and the request's name. What is no request of ours gives nothing
+// to obey.
+func (a *Asked) wish() (w rollout.Wish, id string, ok bool) {
+	var r Request
+	if a == nil || json.Unmarshal([]byte(a.Cause), &r) != nil {
+		return rollout.NoWish, "", false
+	}
+	return r.Wish, r.ID + a.ID, true
+}
+
+// ahead is what stands before the end of this step, and the weight behind it.
+func (w *watcher) ahead() (hook.Phase, rollout.Weight) {
+	steps := w.ro.Plan.Steps
+	if w.shift.Step+1 < len(steps) {
+		return hook.PreStep, steps[w.shift.Step+1].Weight
+	}
+	return hook.PrePromotion, 100
 }
 
 // watch looks until there is something to decide, or the slice is over.
@@ -136,6 +159,7 @@ func (w *watcher) watch(ctx context.Context) (Watch, error) {
 	defer f.Close()
 	w.follower = f
 	w.served = w.shift.Weight > 0
+	w.tellStep()
 	end := w.Clock.Now().Add(slice)
 	pause := time.Duration(0)
 	for {
@@ -146,11 +170,22 @@ func (w *watcher) watch(ctx context.Context) (Watch, error) {
 			return Watch{}, err
 		}
 		d := w.decide()
-		now := w.Clock.Now()
-		if d.Action != rollout.Watch || !now.Before(end) || len(w.out.Intervals) >= mostIntervals {
-			return w.answer(d), nil
+		if d.AskGates {
+			w.gates.ask()
 		}
-		pause = max(time.Millisecond, min(d.After, end.Sub(now), w.untilNext(now)))
+		now := w.Clock.Now()
+		switch {
+		case d.AskGates && w.gates.busy():
+			pause = whileAsking
+		case d.Action != rollout.Watch || !now.Before(end) || len(w.out.Intervals) >= mostIntervals:
+			return w.answer(d), nil
+		default:
+			pause = min(d.After, end.Sub(now), w.readAt.Sub(now))
+			if d.AskGates {
+				pause = min(pause, w.gates.next())
+			}
+		}
+		pause = max(time.Millisecond, pause)
 	}
 }
 
@@ -161,6 +196,10 @@ func (w *watcher) answer(d rollout.Decision) Watch {
 	if d.Action == rollout.Watch && d.After > watchFor {
 		out.Action = rollout.Wait
 	}
+	if out.Gates = w.gates.words(); out.Needs != d.Needs {
+		out.Needs, out.Looks = d.Needs, 0
+	}
+	out.Told = w.tellHold(out)
 	if out.Action == rollout.Wait {
 		out.Looks++
 		out.WaitSeconds = int(min(d.After, max(shortestWait, w.stretch(d)/looks)).Seconds()) + 1
@@ -179,6 +218,8 @@ func (w *watcher) stretch(d rollout.Decision) time.Duration {
 		return time.Duration(plan.PauseLimit)
 	case w.Clock.Now().Sub(w.shift.Since) < hold:
 		return hold
+	case d.AskGates && d.Action == rollout.Watch:
+		return w.gates.longest()
 	case d.Action == rollout.Wait:
 		return time.Duration(plan.PauseLimit)
 	case plan.Evidence:
@@ -194,7 +235,7 @@ func (w *watcher) decide() rollout.Decision {
 	l := rollout.Look{
 		Verdict: j.Verdict, Hold: j.Hold, Enough: j.Enough, Exhausted: j.Exhausted, Reason: w.why(j),
 		Broken: w.broken(), Elapsed: now.Sub(w.shift.Since), Approved: w.out.Approved,
-		Promote: w.out.Promote, First: w.ro.First(),
+		Promote: w.out.Promote, First: w.ro.First(), Gates: w.gates.gateWords(), Waived: w.out.Waived,
 	}
 	if w.ro.KubernetesOnly {
 		l.Verdict, l.Enough = analysis.Healthy, true
@@ -242,132 +283,4 @@ func (w *watcher) broken() string {
 		return text
 	}
 	return ""
-}
-
-// measure reads the intervals that have closed since the last look.
-func (w *watcher) measure(ctx context.Context) error {
-	if w.meter == nil {
-		return nil
-	}
-	window, _, ok := w.window(w.Clock.Now())
-	if !ok {
-		return nil
-	}
-	intervals, err := w.read(ctx, window)
-	if errors.Is(err, fault.Invalid) {
-		return fmt.Errorf("measure %s: %w", w.ro.Canary.Name, err)
-	}
-	if err != nil { // a source's trouble is not the canary's: it makes the look inconclusive
-		w.out.Trouble = err.Error()
-		w.out.Judgement.Verdict = analysis.Inconclusive
-		return nil
-	}
-	w.out.Trouble = ""
-	w.out.State, w.out.Judgement = w.ro.Policy.Look(w.out.State, intervals)
-	w.out.Intervals = append(w.out.Intervals, intervals...)
-	return nil
-}
-
-// read asks the source for the window's counts, and for the user's own numbers at its end.
-func (w *watcher) read(ctx context.Context, window metric.Window) ([]analysis.Interval, error) {
-	intervals, err := w.meter.Intervals(ctx, w.subject(), window)
-	if err != nil {
-		return nil, err
-	}
-	settled := w.shift.Since.Add(w.meter.Pace().Settle)
-	for i := range intervals {
-		if !intervals[i].From.Before(settled) { // before, requests may still have gone the old way
-			intervals[i].Weight = int(w.shift.Weight)
-		}
-	}
-	queries, err := w.queries()
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range w.ro.Policy.Limits {
-		if l.Kind != analysis.Value || len(intervals) == 0 {
-			continue
-		}
-		if w.ro.First() && strings.Contains(queries[l.Source], "${STABLE}") {
-			continue // there is no stable to ask about: nothing is known, which harms nobody yet
-		}
-		valuer, ok := w.meter.(metric.Valuer)
-		if !ok {
-			return nil, fmt.Errorf("limit %q: %w: this metrics source answers no queries", l.Name, fault.Invalid)
-		}
-		value, known, err := valuer.Value(ctx, w.subject(), queries[l.Source], window)
-		if err != nil {
-			return nil, fmt.Errorf("limit %q: %w", l.Name, err)
-		}
-		if last := &intervals[len(intervals)-1]; known {
-			if last.Values == nil {
-				last.Values = map[string]float64{}
-			}
-			last.Values[l.Name] = value
-		}
-	}
-	return intervals, nil
-}
-
-// queries are the user's own, by name; deploy.json was checked to have each that a limit names.
-func (w *watcher) queries() (map[string]string, error) {
-	var m struct {
-		Query map[string]string `json:"query"`
-	}
-	if len(w.ro.Metrics) == 0 {
-		return nil, nil
-	}
-	if err := json.Unmarshal(w.ro.Metrics, &m); err != nil {
-		return nil, fmt.Errorf("read metrics settings: %w: %w", fault.Invalid, err)
-	}
-	return m.Query, nil
-}
-
-// every is the length of an interval: the source's own pace, or what deploy.json
-// asks for, and longer in a long step, so that an answer stays small.
-func (w *watcher) every() time.Duration {
-	every := max(w.meter.Pace().Every, time.Duration(w.ro.Interval))
-	for time.Duration(w.ro.Plan.Steps[w.shift.Step].Hold) > 4*mostIntervals*every {
-		every *= 2
-	}
-	return every
-}
-
-// window is the closed time not yet judged, from the observed shift to now minus the source's
-// lag, and when the next interval of it can be read.
-func (w *watcher) window(now time.Time) (metric.Window, time.Time, bool) {
-	since := w.shift.Since
-	if w.out.State.Until.After(since) {
-		since = w.out.State.Until
-	}
-	window, next, ok := w.meter.Pace().Window(since, now, w.every(), mostIntervals)
-	window.Bounds = w.bounds()
-	return window, next, ok
-}
-
-// untilNext is the time until another interval is closed and readable.
-func (w *watcher) untilNext(now time.Time) time.Duration {
-	if w.meter == nil {
-		return slice
-	}
-	_, next, ok := w.window(now)
-	if ok || w.out.Trouble != "" { // what could be read was not: not at once again
-		return w.every()
-	}
-	return max(next.Sub(now), 10*time.Millisecond)
-}
-
-func (w *watcher) bounds() []float64 {
-	var out []float64
-	for _, b := range w.ro.Policy.Comparison.LatencyBounds {
-		out = append(out, b.Seconds())
-	}
-	return out
-}
-
-func (w *watcher) subject() metric.Subject {
-	return metric.Subject{
-		Cluster: w.ro.Cluster, Namespace: w.ro.Service.Namespace, Service: w.ro.Service.Name,
-		Route: w.ro.Route.Route, Canary: w.ro.Canary.Name, Stable: w.ro.Stable.Name,
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/hook"
 	"github.com/stepcanary/stepcanary/internal/metric"
 	"github.com/stepcanary/stepcanary/internal/record"
 	"github.com/stepcanary/stepcanary/internal/traffic"
@@ -25,6 +26,21 @@ type Opener func(ctx context.Context, cluster string) (Access, error)
 
 // A MeterOpener opens the metrics source that deploy.json describes.
 type MeterOpener func(ctx context.Context, config json.RawMessage) (metric.Meter, error)
+
+// A HookOpener opens what gates are asked and receivers are told with, under the engine's own
+// rules of where a request may go.
+type HookOpener func() (*hook.Client, error)
+
+func (o HookOpener) client() (*hook.Client, error) {
+	if o == nil {
+		return nil, fmt.Errorf("open webhooks: %w: this engine asks and tells nobody", fault.Invalid)
+	}
+	c, err := o()
+	if err != nil {
+		return nil, fmt.Errorf("open webhooks: %w", err)
+	}
+	return c, nil
+}
 
 // Executions tells of other rollouts, by their ARN.
 type Executions interface {

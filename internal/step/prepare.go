@@ -22,6 +22,7 @@ type Prepare struct {
 	Open       Opener
 	Executions Executions
 	Clock      clock.Clock
+	Hooks      HookOpener
 }
 
 // Run does it. Errors: fault.Invalid and fault.Refused mean that nothing was changed.
@@ -33,6 +34,9 @@ func (s Prepare) Run(ctx context.Context, ev Event) (Rollout, error) {
 	ro, tmpl, err := decide(doc)
 	if err != nil {
 		return Rollout{}, fmt.Errorf("check deploy.json: %w: %w", fault.Invalid, err)
+	}
+	if err := reachable(s.Hooks, ro); err != nil {
+		return Rollout{}, fmt.Errorf("check deploy.json: %w", err)
 	}
 	ro.Execution, ro.Started = ev.Execution, ev.Started
 	access, err := s.Open(ctx, ro.Cluster)
@@ -82,6 +86,7 @@ func decide(doc spec.Spec) (Rollout, spec.Template, error) {
 		Interval: doc.Analysis.Interval,
 		Drain:    doc.Drain,
 		Match:    doc.Match,
+		Gates:    gatesOf(doc), Receivers: receiversOf(doc),
 		// Strategy replace is for what nothing can judge: readiness alone decides.
 		KubernetesOnly: doc.Strategy == spec.Replace,
 	}, tmpl, nil
@@ -112,11 +117,15 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 		ro.Plan.Steps = ro.Plan.Steps[len(ro.Plan.Steps)-1:]
 		ro.Policy.Steps = []int{100}
 	}
+	again := rec.Holder == ro.Execution
 	rec, err = s.take(ctx, access, ro, rec, doc.Image)
 	if err != nil {
 		return Rollout{}, err
 	}
 	ro.Epoch, ro.Canary = rec.Epoch, rec.Canary
+	if !again {
+		s.tellStart(ctx, ro, rec)
+	}
 	return ro, s.sweep(ctx, access, ro, versions)
 }
 

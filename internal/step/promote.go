@@ -17,6 +17,7 @@ import (
 type Promote struct {
 	Open  Opener
 	Clock clock.Clock
+	Hooks HookOpener
 }
 
 // Run does it. A repeated run goes on where the first one was stopped.
@@ -46,7 +47,11 @@ func (s Promote) Run(ctx context.Context, ev Event) (End, error) {
 			return End{}, fmt.Errorf("record %s as stable: %w", ro.Canary.Name, err)
 		}
 	}
-	return finish{Clock: s.Clock, access: access, service: ro.Service, drain: time.Duration(ro.Drain)}.promote(ctx, rec, reason)
+	end, err := finish{Clock: s.Clock, access: access, service: ro.Service, drain: time.Duration(ro.Drain)}.promote(ctx, rec, reason)
+	if err == nil {
+		tellEnd(ctx, s.Hooks, s.Clock, ro, ev.Document.Watch, rec, end)
+	}
+	return end, err
 }
 
 // A finish brings a rollout to its end, from the record alone.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/hook"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/traffic"
 	"github.com/stepcanary/stepcanary/internal/workload"
@@ -17,10 +18,12 @@ import (
 const slice = time.Minute
 
 // AwaitReady watches the new version until nothing stands against giving it
-// weight: all pods ready and behind the Service, and the route accepted.
+// weight: all pods ready and behind the Service, the route accepted, and the gates
+// before the first weight open.
 type AwaitReady struct {
 	Open  Opener
 	Clock clock.Clock
+	Hooks HookOpener
 }
 
 // Run watches for at most one slice. Action wait asks for another.
@@ -29,47 +32,128 @@ func (s AwaitReady) Run(ctx context.Context, ev Event) (Ready, error) {
 	if err != nil {
 		return Ready{}, err
 	}
-	ro := *ev.Document.Rollout
-	since := s.Clock.Now()
+	w := waiter{AwaitReady: s, ro: *ev.Document.Rollout, access: access, out: Ready{Since: s.Clock.Now()}}
 	if ev.Document.Ready != nil {
-		since = ev.Document.Ready.Since
+		w.out = *ev.Document.Ready
 	}
-	follower, err := access.Cluster.Follow(ctx, ro.Service, ro.Canary)
+	w.hear(ev.Document.Asked)
+	first := w.ro.Plan.Steps[0].Weight
+	if w.gates, err = newAsking(ctx, s.Hooks, s.Clock, w.ro, hook.PreRollout, first, w.out.Gates); err != nil {
+		return Ready{}, err
+	}
+	defer w.gates.Close()
+	follower, err := access.Cluster.Follow(ctx, w.ro.Service, w.ro.Canary)
 	if err != nil {
-		return Ready{}, fmt.Errorf("follow %s: %w", ro.Canary.Name, err)
+		return Ready{}, fmt.Errorf("follow %s: %w", w.ro.Canary.Name, err)
 	}
 	defer follower.Close()
-	status, action, reason, err := s.watch(ctx, follower, since.Add(time.Duration(ro.Deadlines.Ready)))
+	d, err := w.watch(ctx, follower)
 	if err != nil {
-		return Ready{}, fmt.Errorf("follow %s: %w", ro.Canary.Name, err)
+		return Ready{}, err
 	}
-	if action == "ready" && !ro.First() {
-		if err := s.accepted(ctx, access, ro); err != nil {
-			return Ready{}, err
-		}
-	}
-	return Ready{Action: action, Reason: ro.Canary.Name + ": " + reason, Since: since, Status: status}, nil
+	return w.answer(ctx, d), nil
 }
 
-func (s AwaitReady) watch(ctx context.Context, f workload.Follower, deadline time.Time) (status workload.Status, action, reason string, err error) {
-	end := s.Clock.Now().Add(slice)
+// A waiter is one run of AwaitReady.
+type waiter struct {
+	AwaitReady
+	ro     Rollout
+	access Access
+	gates  *asking
+	out    Ready
+	taken  bool // the route's controller has taken up the new back end
+}
+
+// hear takes up a person's word about gates that keep silent. Every other request is for a
+// later step to hear.
+func (w *waiter) hear(asked *Asked) {
+	wish, id, ok := asked.wish()
+	if ok && id != w.out.Heard && w.out.Needs == rollout.NeedGate && (wish == rollout.WishResume || wish == rollout.WishPromote) {
+		w.out.Heard, w.out.Waived = id, true
+	}
+}
+
+// watch looks until the version is ready and the gates are open, or never will be, or the slice is
+// over.
+func (w *waiter) watch(ctx context.Context, f workload.Follower) (rollout.Decision, error) {
+	end := w.Clock.Now().Add(slice)
+	pause := time.Duration(0)
 	for {
-		now := s.Clock.Now()
-		status, err = f.Next(ctx, max(0, min(deadline.Sub(now), end.Sub(now))))
-		now = s.Clock.Now()
+		var err error
+		if w.out.Status, err = f.Next(ctx, max(0, pause)); err != nil {
+			return rollout.Decision{}, fmt.Errorf("follow %s: %w", w.ro.Canary.Name, err)
+		}
+		d, err := w.decide(ctx)
+		if err != nil {
+			return d, err
+		}
+		now := w.Clock.Now()
 		switch {
-		case err != nil:
-			return status, "", "", err
-		case status.Available():
-			return status, "ready", fmt.Sprintf("%d of %d pods ready", status.Ready, status.Desired), nil
-		case status.Fatal:
-			return status, "fail", status.Problem, nil
-		case !now.Before(deadline):
-			return status, "fail", notYet(status) + " at the deadline", nil
-		case !now.Before(end):
-			return status, "wait", notYet(status), nil
+		case d.AskGates && w.gates.busy():
+			pause = whileAsking
+		case d.Action == rollout.Advance, d.Action == rollout.RollBack, !now.Before(end):
+			return d, nil
+		default:
+			pause = max(time.Millisecond, min(d.After, end.Sub(now)))
+			if d.AskGates {
+				pause = max(time.Millisecond, min(pause, w.gates.next()))
+			}
 		}
 	}
+}
+
+// decide tells whether the version may have weight, and asks the gates when nothing else stands
+// against it.
+func (w *waiter) decide(ctx context.Context) (rollout.Decision, error) {
+	st, now := w.out.Status, w.Clock.Now()
+	left := w.out.Since.Add(time.Duration(w.ro.Deadlines.Ready)).Sub(now)
+	switch {
+	case st.Available():
+	case st.Fatal:
+		return rollout.Decision{Action: rollout.RollBack, Reason: st.Problem}, nil
+	case left <= 0:
+		return rollout.Decision{Action: rollout.RollBack, Reason: notYet(st) + " at the deadline"}, nil
+	default:
+		return rollout.Decision{Action: rollout.Watch, Reason: notYet(st), After: left}, nil
+	}
+	if !w.taken && !w.ro.First() {
+		if err := w.accepted(ctx); err != nil {
+			return rollout.Decision{}, err
+		}
+	}
+	w.taken = true
+	d := w.ro.Plan.Start(rollout.Look{Gates: w.gates.gateWords(), Waived: w.out.Waived})
+	if d.AskGates {
+		w.out.Since = now // ready it was; from here on the gates' own limits count
+		w.gates.ask()
+	}
+	if d.Action == rollout.Advance {
+		d.Reason = fmt.Sprintf("%d of %d pods ready", st.Ready, st.Desired)
+	}
+	return d, nil
+}
+
+// answer is the decision with all that led to it, and tells people that they are waited for.
+func (w *waiter) answer(ctx context.Context, d rollout.Decision) Ready {
+	out := w.out
+	out.Action = "wait"
+	switch d.Action {
+	case rollout.Advance:
+		out.Action = "ready"
+	case rollout.RollBack:
+		out.Action = "fail"
+	}
+	out.Reason = w.ro.Canary.Name + ": " + d.Reason
+	out.Gates, out.Needs = w.gates.words(), d.Needs
+	if d.Action != rollout.Wait {
+		return out
+	}
+	m := newMessenger(ctx, w.Hooks, w.Clock, w.ro)
+	defer m.Close(tellFor)
+	hold := w.ro.message(hook.OnHold)
+	hold.Needs, hold.Reason, hold.At = string(d.Needs), out.Reason, w.Clock.Now()
+	out.Told = m.news(out.Told, hold)
+	return out
 }
 
 func notYet(st workload.Status) string {
@@ -83,8 +167,9 @@ func notYet(st workload.Status) string {
 // accepted writes the match rules, now that somebody can answer them, and waits until the route's
 // controller has taken up the new back end at weight 0: a route that is refused must not
 // get weight.
-func (s AwaitReady) accepted(ctx context.Context, access Access, ro Rollout) error {
-	router, err := access.Router(ro.Router)
+func (w *waiter) accepted(ctx context.Context) error {
+	ro := w.ro
+	router, err := w.access.Router(ro.Router)
 	if err != nil {
 		return fmt.Errorf("open router: %w: %w", fault.Invalid, err)
 	}

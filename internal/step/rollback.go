@@ -39,21 +39,22 @@ type Rollback struct {
 	Open       Opener
 	Executions Executions
 	Clock      clock.Clock
+	Hooks      HookOpener
 }
 
 // Run is the Task.
 func (s Rollback) Run(ctx context.Context, ev Event) (End, error) {
-	cluster, service, err := s.whose(ctx, ev)
+	ro, err := s.whose(ctx, ev)
 	if err != nil {
 		return End{}, err
 	}
-	access, err := s.Open(ctx, cluster)
+	access, err := s.Open(ctx, ro.Cluster)
 	if err != nil {
-		return End{}, fmt.Errorf("open cluster %q: %w", cluster, err)
+		return End{}, fmt.Errorf("open cluster %q: %w", ro.Cluster, err)
 	}
-	rec, err := access.Records.Read(ctx, service)
+	rec, err := access.Records.Read(ctx, ro.Service)
 	if err != nil {
-		return End{}, fmt.Errorf("read record of %s: %w", service.Name, err)
+		return End{}, fmt.Errorf("read record of %s: %w", ro.Service.Name, err)
 	}
 	if rec.Holder != ev.Execution {
 		if rec.Last.Execution == ev.Execution {
@@ -61,31 +62,53 @@ func (s Rollback) Run(ctx context.Context, ev Event) (End, error) {
 		}
 		return End{Outcome: OutcomeRolledBack, Reason: "nothing was changed: " + cause(ev.Document), At: s.Clock.Now()}, nil
 	}
-	drain := defaultDrain
-	if ev.Document.Rollout != nil {
-		drain = time.Duration(ev.Document.Rollout.Drain)
+	end, err := s.settleWithin(ctx, access, ro.Service, rec, cause(ev.Document), time.Duration(ro.Drain))
+	if err == nil {
+		tellEnd(ctx, s.Hooks, s.Clock, ro, ev.Document.Watch, rec, end)
+	} else if f := ev.Document.Error; f != nil && f.Error == needsOperator {
+		s.giveUp(ctx, access, ro, rec, message(f.Cause))
 	}
-	return s.settleWithin(ctx, access, service, rec, cause(ev.Document), drain)
+	return end, err
 }
 
-// whose finds the rollout's cluster and service: in the document, or, where the execution
-// died before it had one, in its input.
-func (s Rollback) whose(ctx context.Context, ev Event) (string, workload.Service, error) {
+// giveUp tells that a person has to look: the state machine has given up, and so has this attempt
+// of the rule. The record keeps that it was told, where it can be written; the lock stays.
+func (s Rollback) giveUp(ctx context.Context, access Access, ro Rollout, rec record.Record, reason string) {
+	end := End{Outcome: OutcomeNeedsOperator, Reason: reason, At: s.Clock.Now().UTC().Truncate(time.Microsecond)}
+	if now, err := access.Records.Read(ctx, ro.Service); err == nil {
+		if now.Last.Execution == rec.Holder || now.Holder != rec.Holder {
+			return
+		}
+		now.Last = record.End{Execution: rec.Holder, Outcome: end.Outcome, Reason: end.Reason, At: end.At}
+		_, _ = access.Records.Write(ctx, ro.Service, now)
+	}
+	tellEnd(ctx, s.Hooks, s.Clock, ro, nil, rec, end)
+}
+
+// needsOperator is the error of an execution that ended in NeedsOperator.
+const needsOperator = "Canary." + OutcomeNeedsOperator
+
+// whose finds the rollout: in the document, or, where the execution died before it had one, as
+// much of it as its input says.
+func (s Rollback) whose(ctx context.Context, ev Event) (Rollout, error) {
 	if ro := ev.Document.Rollout; ro != nil {
-		return ro.Cluster, ro.Service, nil
+		return *ro, nil
 	}
 	input := ev.Input
 	if len(input) == 0 {
 		var err error
 		if input, err = s.Executions.Input(ctx, ev.Execution); err != nil {
-			return "", workload.Service{}, fmt.Errorf("read input of %s: %w", ev.Execution, err)
+			return Rollout{}, fmt.Errorf("read input of %s: %w", ev.Execution, err)
 		}
 	}
 	doc, err := spec.Parse("deploy.json", input)
 	if err != nil {
-		return "", workload.Service{}, fmt.Errorf("check deploy.json: %w: %w", fault.Invalid, err)
+		return Rollout{}, fmt.Errorf("check deploy.json: %w: %w", fault.Invalid, err)
 	}
-	return doc.Cluster, workload.Service{Namespace: doc.Namespace, Name: doc.Service}, nil
+	return Rollout{
+		Execution: ev.Execution, Cluster: doc.Cluster, Service: workload.Service{Namespace: doc.Namespace, Name: doc.Service},
+		Drain: rollout.Duration(defaultDrain), Receivers: receiversOf(doc),
+	}, nil
 }
 
 // cause is why the rollout goes back, in one sentence.

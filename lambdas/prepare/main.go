@@ -12,5 +12,5 @@ import (
 
 func main() {
 	s := platform.FromEnvironment()
-	lambda.Start(task.Handler(step.Prepare{Open: s.Opener(), Executions: platform.Executions(), Clock: clock.Real{}}.Run))
+	lambda.Start(task.Handler(step.Prepare{Open: s.Opener(), Executions: platform.Executions(), Clock: clock.Real{}, Hooks: s.HookOpener(clock.Real{})}.Run))
 }

@@ -12,5 +12,5 @@ import (
 
 func main() {
 	s := platform.FromEnvironment()
-	lambda.Start(task.Handler(step.Promote{Open: s.Opener(), Clock: clock.Real{}}.Run))
+	lambda.Start(task.Handler(step.Promote{Open: s.Opener(), Clock: clock.Real{}, Hooks: s.HookOpener(clock.Real{})}.Run))
 }

@@ -13,5 +13,5 @@ import (
 
 func main() {
 	s := platform.FromEnvironment()
-	lambda.Start(task.Handler(step.Rollback{Open: s.Opener(), Executions: platform.Executions(), Clock: clock.Real{}}.Run))
+	lambda.Start(task.Handler(step.Rollback{Open: s.Opener(), Executions: platform.Executions(), Clock: clock.Real{}, Hooks: s.HookOpener(clock.Real{})}.Run))
 }

@@ -48,9 +48,9 @@ var allowed = map[string][]string{
 	"internal/egress": {"internal/fault"},
 	"internal/secret": {"internal/fault"},
 	// work
-	"internal/spec": {"internal/analysis", "internal/rollout", "internal/fault", "internal/workload", "internal/traffic", "specfiles"},
+	"internal/spec": {"internal/analysis", "internal/rollout", "internal/fault", "internal/workload", "internal/traffic", "internal/egress", "specfiles"},
 	"internal/hook": {"internal/fault", "internal/clock", "internal/egress", "internal/secret"},
-	"internal/step": {"internal/analysis", "internal/rollout", "internal/fault", "internal/clock", "internal/spec", "internal/traffic", "internal/metric", "internal/workload", "internal/record", "internal/hook"},
+	"internal/step": {"internal/analysis", "internal/rollout", "internal/fault", "internal/clock", "internal/spec", "internal/traffic", "internal/metric", "internal/workload", "internal/record", "internal/hook", "internal/secret"},
 	// flow
 	"statemachine":            {},
 	"specfiles":               {},
@@ -65,7 +65,7 @@ var allowed = map[string][]string{
 	"internal/engine/enginetest": {"internal/*"},
 	// edge
 	"internal/stepfunctions": {"internal/fault", "internal/task"},
-	"internal/platform":      {"internal/clock", "internal/fault", "internal/kube", "internal/kube/*", "internal/metric", "internal/metric/meters", "internal/step", "internal/stepfunctions", "internal/task", "internal/traffic", "internal/traffic/routers"},
+	"internal/platform":      {"internal/clock", "internal/egress", "internal/fault", "internal/hook", "internal/kube", "internal/kube/*", "internal/metric", "internal/metric/meters", "internal/step", "internal/stepfunctions", "internal/task", "internal/traffic", "internal/traffic/routers"},
 	"internal/lambdahost":    {"internal/*"},
 	"internal/alarm":         {"internal/story", "internal/step", "internal/rollout", "internal/fault", "internal/clock", "internal/task"},
 	"lambdas/*":              {"internal/clock", "internal/platform", "internal/step", "internal/task", "internal/alarm", "internal/stepfunctions"},

@@ -4,6 +4,7 @@ package main
 const (
 	machine = "statemachine/rollout.asl.json"
 	health  = "internal/step/health.go"
+	measure = "internal/step/measure.go"
 	ready   = "internal/step/ready.go"
 	back    = "internal/step/rollback.go"
 	promote = "internal/step/promote.go"
@@ -59,16 +60,16 @@ var table = []Mutant{
 		"if rec.Stable.Name == ro.Canary.Name || rec.Canary.Name == ro.Canary.Name {", "if rec.Holder == ro.Canary.Name {", "5", flow, "TestALateDeploymentTakesBackItsOwnAlone"},
 	{"a late deployment leaves what it applied", deploy, "", "if errors.Is(err, fault.Fenced) {", "if false {", "7", flow, "TestALateDeploymentTakesBackItsOwnAlone"},
 
-	{"weight is given before the pods are ready", ready, "", "case status.Available():", "case true:", "3", flow, "TestPaths/never_ready"},
-	{"a pod that will never start is waited for", ready, "", "case status.Fatal:", "case false:", "3", flow, "TestWhatWillNeverStartIsNotWaitedFor"},
+	{"weight is given before the pods are ready", ready, "", "case st.Available():", "case true:", "3", flow, "TestPaths/never_ready"},
+	{"a pod that will never start is waited for", ready, "", "case st.Fatal:", "case false:", "3", flow, "TestWhatWillNeverStartIsNotWaitedFor"},
 	{"a crash loop at a weight is not seen", health, "func (w *watcher) broken() string {", "st := w.out.Status", "st := workload.Status{}", "3", flow, "TestPaths/a_crash_loop"},
 	{"a weight counts before it is in force", "internal/step/shift.go", "", "if !state.InForce {", "if false {", "4", flow, "TestPaths/a_router_that_never_converges"},
-	{"the judged window begins before the shift", health, "", "since := w.shift.Since\n", "since := w.shift.Since.Add(-time.Minute)\n", "4", flow, "TestTheJudgedWindowBeginsWithTheShift"},
+	{"the judged window begins before the shift", measure, "", "since := w.shift.Since\n", "since := w.shift.Since.Add(-time.Minute)\n", "4", flow, "TestTheJudgedWindowBeginsWithTheShift"},
 	{"the source's lag is not waited for", "internal/metric/window.go", "", "now.Add(-p.Lag).Sub(since)", "now.Sub(since)", "4", flow, "TestTheJudgedWindowBeginsWithTheShift"},
 
 	{"inconclusive is taken for healthy", rules, "func (p Plan) undecided(l Look) string {\n", "\tswitch {", "\tif true {\n\t\treturn \"\"\n\t}\n\tswitch {",
 		"2", flow, "TestPaths/no_traffic_is_never_promoted"},
-	{"a metrics source that is down is taken for healthy", health, "", "w.out.Judgement.Verdict = analysis.Inconclusive",
+	{"a metrics source that is down is taken for healthy", measure, "", "w.out.Judgement.Verdict = analysis.Inconclusive",
 		"w.out.Judgement.Verdict, w.out.Judgement.Enough = analysis.Healthy, true", "2", flow, "TestPaths/a_metrics_source_that_is_down_is_never_a_pass"},
 	{"a bad verdict is forgotten at the next look", "internal/analysis/judge.go", "", "if s.Failed != nil {\n\t\tj.Verdict = Unhealthy", "if false {\n\t\tj.Verdict = Unhealthy",
 		"2", "internal/analysis", "TestUnhealthyStays|TestFailedLimitStaysInTheNextStep"},

@@ -268,6 +268,12 @@ func (c *Cluster) Tell(ctx context.Context, s workload.Service, n workload.Note)
 	})
 }
 
+// Has tells whether an object is there, without hooks, for whoever checks a simulation.
+func (c *Cluster) Has(namespace, kind, name string) (ok bool) {
+	_ = c.core.Do(func() error { _, ok = c.objects[objectKey(namespace, kind, name)]; return nil })
+	return ok
+}
+
 // Notes are the events told so far.
 func (c *Cluster) Notes() (notes []workload.Note) {
 	_ = c.core.Do(func() error { notes = slices.Clone(c.notes); return nil })

@@ -1,0 +1,648 @@
+package flow_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/engine"
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/hook"
+	"github.com/stepcanary/stepcanary/internal/local"
+	"github.com/stepcanary/stepcanary/internal/metric"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/spec"
+	"github.com/stepcanary/stepcanary/internal/step"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
+)
+
+// A call is one request to a gate or a receiver.
+type call struct {
+	// After is the time since the town was opened.
+	After    time.Duration
+	Delivery string
+	Body     string
+}
+
+// A town is where gates and receivers live, by the host of their URL.
+type town struct {
+	scene  *scene
+	opened time.Time
+	// answer gives what the n-th call to a host gets, counted from 0.
+	answer func(r *http.Request, n int) (status int, body string, err error)
+
+	mu    sync.Mutex
+	calls map[string][]call
+}
+
+// RoundTrip answers a request without a network.
+func (w *town) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, _ := io.ReadAll(r.Body)
+	w.mu.Lock()
+	n := len(w.calls[r.URL.Host])
+	w.calls[r.URL.Host] = append(w.calls[r.URL.Host], call{w.scene.clock.Now().Sub(w.opened), r.Header.Get(hook.DeliveryHeader), string(body)})
+	w.mu.Unlock()
+	status, text, err := w.answer(r, n)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text))}, nil
+}
+
+func (w *town) to(host string) []call {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]call(nil), w.calls[host]...)
+}
+
+// open is what the steps reach the town with.
+func (w *town) open() (*hook.Client, error) {
+	return hook.New(hook.Options{Clock: w.scene.clock, Transport: w}), nil
+}
+
+// inTown is a service whose version 1 serves, with both versions healthy and a town beside it.
+func inTown(t *testing.T, answer func(r *http.Request, n int) (int, string, error)) (*scene, *town) {
+	t.Helper()
+	s := newScene(t)
+	w := &town{scene: s, answer: answer, calls: map[string][]call{}}
+	e, err := engine.Local(local.Options{Clock: s.clock}, engine.Ports{
+		Open: func(context.Context, string) (step.Access, error) {
+			return step.Access{Cluster: s.cluster, Records: s.records,
+				Router: func(string) (traffic.Router, error) { return s.router, nil }}, nil
+		},
+		Meter: func(context.Context, json.RawMessage) (metric.Meter, error) { return s.meter, nil },
+		Clock: s.clock, Hooks: w.open,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	s.engine, s.machine = e, e.Machines()[0].ARN
+	s.first()
+	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	w.opened = s.clock.Now()
+	return s, w
+}
+
+// says answers every question in the same way.
+func says(status int, body string) func(*http.Request, int) (int, string, error) {
+	return func(*http.Request, int) (int, string, error) { return status, body, nil }
+}
+
+const (
+	yes    = `{"hookStatus":"SUCCEEDED"}`
+	notYet = `{"hookStatus":"IN_PROGRESS","callBackDelay":20,"reason":"2 of 3 tests"}`
+	no     = `{"hookStatus":"FAILED","reason":"the schema is old"}`
+)
+
+// after answers with the first body n times, then with the other.
+func after(n int, first, then string) func(*http.Request, int) (int, string, error) {
+	return func(_ *http.Request, i int) (int, string, error) {
+		if i < n {
+			return 200, first, nil
+		}
+		return 200, then, nil
+	}
+}
+
+// gate is a webhook of that phase, asked at https://smoke.example.
+func gate(phase string, extra fields) fields {
+	g := fields{"name": "smoke", "phase": phase, "url": "https://smoke.example/t0ken", "limit": "5m", "retries": 0}
+	for k, v := range extra {
+		g[k] = v
+	}
+	return fields{"webhooks": []fields{g}}
+}
+
+// asks has a person answer the waiting task's token at a time from now.
+func (w *town) asks(arn string, after time.Duration, kind fault.Kind, cause string) {
+	w.scene.clock.AfterFunc(after, func() {
+		if err := w.scene.engine.SendTaskFailure(enginetest.Token(w.scene.engine, arn), asl.Failure{Error: ptr(string(kind)), Cause: &cause}); err != nil {
+			w.scene.Error(err)
+		}
+	})
+}
+
+func TestGatePaths(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer func(*http.Request, int) (int, string, error)
+		phase  string
+		want   string
+		serves string
+		// cause is a part of what the end says, asked the number of questions.
+		cause string
+		asked int
+	}{
+		"a gate refuses before the first weight": {
+			says(200, no), "pre-rollout", toReady + back, "checkout-1", `gate "smoke" says no: the schema is old`, 1,
+		},
+		"a gate opens before the first weight": {says(200, yes), "pre-rollout", toReady + steps(4) + promoted, "checkout-2", "", 1},
+		"a gate makes up its mind": {
+			after(9, notYet, yes), "pre-rollout", toReady + steps(4) + promoted, "checkout-2", "", 10,
+		},
+		"a gate changes its mind to no": {
+			after(9, notYet, no), "pre-rollout", toReady + back, "checkout-1", `says no`, 10,
+		},
+		"a gate that is never ready": {
+			says(200, notYet), "pre-rollout", toReady + back, "checkout-1", `inconclusive: gate "smoke" said not yet for 5m0s: 2 of 3 tests`, 15,
+		},
+		"a gate whose server fails": {
+			says(503, ""), "pre-rollout", toReady + back, "checkout-1",
+			`inconclusive: gate "smoke" gave no answer within 5m0s: smoke.example answered 503`, 10,
+		},
+		"a gate that cannot be reached": {
+			func(*http.Request, int) (int, string, error) { return 0, "", errors.New("connection refused") },
+			"pre-rollout", toReady + back, "checkout-1", `inconclusive: gate "smoke" gave no answer within 5m0s: no answer from smoke.example`, 10,
+		},
+		"a gate that does not know us": {
+			says(403, yes), "step", toReady + steps(1) + back, "checkout-1", `inconclusive: gate "smoke" gave no answer`, 10,
+		},
+		"a gate that talks nonsense": {
+			says(200, `<html>Log in</html>`), "step", toReady + steps(1) + back, "checkout-1", `inconclusive: gate "smoke" gave no answer`, 10,
+		},
+		"a gate whose server fails for a while": {
+			func(_ *http.Request, n int) (int, string, error) {
+				if n < 5 {
+					return 502, "", nil
+				}
+				return 200, yes, nil
+			},
+			"pre-promotion", toReady + steps(4) + promoted, "checkout-2", "", 6,
+		},
+		"a gate before each later weight": {says(200, yes), "step", toReady + steps(4) + promoted, "checkout-2", "", 3},
+		"a gate before the third weight says no": {
+			after(1, yes, no), "step", toReady + steps(2) + back, "checkout-1", "says no", 2,
+		},
+		"a gate between takes its time": {after(5, notYet, yes), "step", toReady + steps(4) + promoted, "checkout-2", "", 8},
+		"a gate before stable goes":     {says(200, yes), "pre-promotion", toReady + steps(4) + promoted, "checkout-2", "", 1},
+		"a gate refuses before stable goes": {
+			says(200, no), "pre-promotion", toReady + steps(4) + back, "checkout-1", `gate "smoke" says no: the schema is old`, 1,
+		},
+		"a gate keeps silent before stable goes": {
+			says(500, yes), "pre-promotion", toReady + steps(4) + back, "checkout-1", "inconclusive", 10,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, w := inTown(t, tt.answer)
+			e := s.run(gate(tt.phase, nil))
+			if e.path != tt.want || !strings.Contains(e.cause, tt.cause) {
+				t.Errorf("path %s\nwant %s\n(%s; want it to say %q)", e.path, tt.want, e.cause, tt.cause)
+			}
+			if strings.Contains(e.cause, "t0ken") {
+				t.Errorf("the cause tells the URL's path, which may be a secret: %s", e.cause)
+			}
+			if n := len(w.to("smoke.example")); n != tt.asked {
+				t.Errorf("the gate was asked %d times; want %d: %+v", n, tt.asked, w.to("smoke.example"))
+			}
+			s.settled(tt.serves)
+		})
+	}
+}
+
+// Nobody gets to the canary before its first gate has opened, and a gate is told what for.
+func TestAGateIsAskedBeforeAnyWeight(t *testing.T) {
+	asked := false
+	s, w := inTown(t, nil)
+	w.answer = func(*http.Request, int) (int, string, error) {
+		asked = true
+		if split := s.router.Served(route, s.clock.Now()); split["checkout-2"] != 0 {
+			t.Errorf("when the gate is asked users are split %v; want none on the canary", split)
+		}
+		if st, ok := s.cluster.Status("shop", "checkout-2", s.clock.Now()); !ok || !st.Available() {
+			t.Errorf("when the gate is asked the canary is %+v; want it ready", st)
+		}
+		return 200, no, nil
+	}
+	s.atShift(1, func() { t.Error("a weight was written though the gate said no") })
+	s.run(gate("pre-rollout", fields{"metadata": fields{"suite": "small"}}))
+	if !asked {
+		t.Fatal("the gate was not asked")
+	}
+	var q hook.Question
+	if err := json.Unmarshal([]byte(w.to("smoke.example")[0].Body), &q); err != nil {
+		t.Fatal(err)
+	}
+	want := hook.Question{
+		Namespace: "shop", Name: "checkout", Phase: hook.PreRollout, Weight: 25, Execution: q.Execution,
+		Canary: "checkout-2", Stable: "checkout-1", Metadata: map[string]string{"suite": "small"},
+	}
+	if diff := cmp.Diff(want, q); diff != "" || !strings.HasSuffix(q.Execution, ":checkout-b") {
+		t.Errorf("question (-want +got):\n%s", diff)
+	}
+	s.settled("checkout-1")
+}
+
+// A gate is told the weight that comes next, and asked anew for each; the same question has the
+// same name.
+func TestWhatAGateBetweenIsTold(t *testing.T) {
+	s, w := inTown(t, nil)
+	w.answer = func(_ *http.Request, n int) (int, string, error) {
+		if n == 0 {
+			return 200, notYet, nil
+		}
+		return 200, yes, nil
+	}
+	s.run(gate("step", nil))
+	var weights []int
+	names := map[string]bool{}
+	for _, c := range w.to("smoke.example") {
+		var q hook.Question
+		_ = json.Unmarshal([]byte(c.Body), &q)
+		weights = append(weights, q.Weight)
+		names[c.Delivery] = true
+	}
+	if diff := cmp.Diff([]int{50, 50, 75, 100}, weights); diff != "" || len(names) != 3 {
+		t.Errorf("%d names; want one for each weight (-want +got):\n%s", len(names), diff)
+	}
+}
+
+// A gate is asked when the step's time is over, and not by the watcher's every look.
+func TestAGateIsNotHammered(t *testing.T) {
+	s, w := inTown(t, after(4, `{"hookStatus":"IN_PROGRESS","callBackDelay":100}`, yes))
+	s.run(gate("step", fields{"limit": "30m"}))
+	calls := w.to("smoke.example")
+	for i := 1; i < 5; i++ {
+		if gap := calls[i].After - calls[i-1].After; gap < 100*time.Second || gap > 105*time.Second {
+			t.Errorf("question %d came %v after the one before; the gate asked for 100 s", i, gap)
+		}
+	}
+	if calls[0].After < time.Minute {
+		t.Errorf("the first question came after %v; want it after the step's minute", calls[0].After)
+	}
+}
+
+// A gate that takes its time to answer does not keep the watcher from seeing pods die.
+func TestASlowGateHidesNoCrash(t *testing.T) {
+	s, w := inTown(t, nil)
+	w.answer = func(r *http.Request, _ int) (int, string, error) {
+		return 200, yes, s.clock.Sleep(r.Context(), 25*time.Second)
+	}
+	s.cluster.Behave("shop", "checkout-2", cluster.Script{CrashAfter: 75 * time.Second})
+	began := s.clock.Now()
+	e := s.run(fields{"webhooks": gate("step", fields{"timeout": "30s"})["webhooks"], "drain": 0})
+	if took := s.clock.Now().Sub(began); !strings.Contains(e.cause, "CrashLoopBackOff") || took > 80*time.Second {
+		t.Errorf("it took %v and ended by %q; want the crash after 75 s to end it at once", took, e.cause)
+	}
+	s.settled("checkout-1")
+}
+
+// Where a person is asked, the gate is asked on, and the person's word counts for it.
+func TestAPersonDecidesAboutASilentGate(t *testing.T) {
+	for name, tt := range map[string]struct {
+		phase string
+		wish  rollout.Wish
+		want  string
+	}{
+		"before the first weight":    {"pre-rollout", rollout.WishResume, promoted},
+		"between two weights":        {"step", rollout.WishResume, promoted},
+		"before stable goes":         {"pre-promotion", rollout.WishPromote, promoted},
+		"nobody, at the first":       {"pre-rollout", "", back},
+		"nobody, at the last moment": {"pre-promotion", "", back},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, w := inTown(t, says(503, ""))
+			extra := gate(tt.phase, nil)
+			extra["on_undecided"], extra["pause_limit"], extra["percentage_step"] = "ask", "1h", 50
+			arn := s.begin(extra)
+			if tt.wish != "" {
+				w.asks(arn, 12*time.Minute, fault.Asked, wish(1, tt.wish))
+			}
+			e := s.end(arn)
+			if !strings.HasSuffix(e.path, tt.want) {
+				t.Errorf("path %s (%s); want it to end with%s", e.path, e.cause, tt.want)
+			}
+			if tt.want == back && !strings.Contains(e.cause, "nobody answered within 1h0m0s") {
+				t.Errorf("cause %q; want that nobody answered", e.cause)
+			}
+		})
+	}
+}
+
+// A person's word about a gate before the first weight is no approval of the first step.
+func TestAWordAboutAGateIsNoApproval(t *testing.T) {
+	s, w := inTown(t, says(503, ""))
+	extra := gate("pre-rollout", nil)
+	extra["on_undecided"], extra["pause_limit"], extra["percentage_step"] = "ask", "1h", nil
+	extra["steps"] = []any{fields{"weight": 50, "approve": true}, 100}
+	arn := s.begin(extra)
+	w.asks(arn, 10*time.Minute, fault.Asked, wish(1, rollout.WishResume))
+	if e := s.end(arn); !strings.HasSuffix(e.path, "HealthCheck Hold HealthCheck"+back) || !strings.Contains(e.cause, "waiting for a person's word") {
+		t.Errorf("path %s (%s); want the step to wait for its own approval", e.path, e.cause)
+	}
+}
+
+// A pause is no time in which a gate has to answer.
+func TestAPauseDoesNotCountForAGate(t *testing.T) {
+	s, w := inTown(t, after(12, notYet, yes))
+	arn := s.begin(gate("step", nil))
+	w.asks(arn, 90*time.Second, fault.Asked, wish(1, rollout.WishPause))
+	w.asks(arn, 3*time.Hour, fault.Asked, wish(2, rollout.WishResume))
+	if e := s.end(arn); !strings.HasSuffix(e.path, promoted) {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+}
+
+// What the engine may not ask is refused before anything is changed, and so is every gate where the
+// engine asks nobody.
+func TestAGateThatMayNotBeAskedIsRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		url   string
+		cause string
+	}{
+		"a private address": {"https://10.0.0.1/t0ken", "private address"},
+		"this machine":      {"http://127.0.0.1:9000/t0ken", "https is expected"},
+	} {
+		s, w := inTown(t, says(200, yes))
+		e := s.run(gate("step", fields{"url": tt.url}))
+		if e.path != "Prepare Refused" || !strings.Contains(e.cause, tt.cause) || strings.Contains(e.cause, "t0ken") {
+			t.Errorf("%s: path %s (%s); want it refused for %q", name, e.path, e.cause, tt.cause)
+		}
+		if len(w.calls) != 0 || s.record().Number != 1 {
+			t.Errorf("%s: something was asked or changed: %v, %+v", name, w.calls, s.record())
+		}
+	}
+	s := newScene(t)
+	s.first()
+	if e := s.run(gate("step", nil)); e.path != "Prepare Refused" || !strings.Contains(e.cause, "asks and tells nobody") {
+		t.Errorf("without a way to ask: path %s (%s)", e.path, e.cause)
+	}
+}
+
+// What a plan says of gates is enough for what they take.
+func TestBudgetsOfGatesAreKept(t *testing.T) {
+	for _, phase := range []string{"pre-rollout", "step", "pre-promotion"} {
+		for _, limit := range []string{"5m", "2h"} {
+			s, _ := inTown(t, says(503, ""))
+			extra := gate(phase, fields{"limit": limit})
+			b := budget(t, extra)
+			began := s.clock.Now()
+			arn := s.begin(extra)
+			s.end(arn)
+			events, err := s.engine.History(arn, 0, 25000, false, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if took := s.clock.Now().Sub(began); len(events) > b.Events || took > b.Longest {
+				t.Errorf("%s, %s: %d events in %v; the plan said %d in %v at most", phase, limit, len(events), took, b.Events, b.Longest)
+			}
+		}
+	}
+}
+
+// told is what a receiver was told that knows a repetition by its delivery, and takes it for none.
+func told(calls []call) (out []string) {
+	known := map[string]bool{}
+	for _, c := range calls {
+		if known[c.Delivery] {
+			continue
+		}
+		known[c.Delivery] = true
+		var m hook.Message
+		_ = json.Unmarshal([]byte(c.Body), &m)
+		what := string(m.On)
+		switch m.On {
+		case hook.OnVerdict:
+			what += " " + m.Verdict
+		case hook.OnEnd:
+			what += " " + m.End
+		case hook.OnHold:
+			what += " " + m.Needs
+		}
+		out = append(out, fmt.Sprintf("%s at %d", what, m.Weight))
+	}
+	return out
+}
+
+// team is told everything, at https://team.example.
+var team = fields{"name": "team", "url": "https://team.example/t0ken", "on": []string{"start", "step", "hold", "verdict", "end"}}
+
+func TestWhatATeamIsTold(t *testing.T) {
+	halves := fields{"percentage_step": 50, "notifications": []fields{team}}
+	with := func(extra fields) fields {
+		out := fields{}
+		for _, m := range []fields{halves, extra} {
+			for k, v := range m {
+				out[k] = v
+			}
+		}
+		return out
+	}
+	for name, tt := range map[string]struct {
+		world func(s *scene)
+		input fields
+		ask   func(w *town, arn string)
+		want  []string
+	}{
+		"a promotion": {
+			want: []string{"start at 0", "step at 50", "verdict healthy at 50", "step at 100", "end Promoted at 100"},
+		},
+		"a bad canary": {
+			world: func(s *scene) { s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1}) },
+			want:  []string{"start at 0", "step at 50", "verdict unhealthy at 50", "end RolledBack at 0"},
+		},
+		"pods that never start": {
+			world: func(s *scene) { s.cluster.Behave("shop", "checkout-2", cluster.Script{PullFails: true}) },
+			want:  []string{"start at 0", "end RolledBack at 0"},
+		},
+		"a pause": {
+			ask: func(w *town, arn string) {
+				w.asks(arn, 30*time.Second, fault.Asked, wish(1, rollout.WishPause))
+				w.asks(arn, 5*time.Hour, fault.Asked, wish(2, rollout.WishResume))
+			},
+			// The look that the person interrupted has told its verdict, and nobody else knows.
+			want: []string{"start at 0", "step at 50", "verdict healthy at 50", "verdict healthy at 50", "hold resume at 50", "step at 100", "end Promoted at 100"},
+		},
+		"an approval that nobody gives": {
+			input: fields{"percentage_step": nil, "steps": []any{fields{"weight": 50, "approve": true}, 100}, "pause_limit": "1h"},
+			want:  []string{"start at 0", "step at 50", "verdict healthy at 50", "hold approval at 50", "end RolledBack at 0"},
+		},
+		"an abort": {
+			ask:  func(w *town, arn string) { w.asks(arn, 30*time.Second, fault.Aborted, "no") },
+			want: []string{"start at 0", "step at 50", "verdict healthy at 50", "end RolledBack at 0"},
+		},
+		"a stopped execution": {
+			ask: func(w *town, arn string) {
+				w.scene.clock.AfterFunc(90*time.Second, func() { _, _ = w.scene.engine.Stop(arn, asl.Failure{}) })
+			},
+			want: []string{"start at 0", "step at 50", "verdict healthy at 50", "step at 100", "end RolledBack at 0"},
+		},
+		"a way back that fails for good": {
+			world: func(s *scene) {
+				s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1})
+				s.core.Before(func(op string) error {
+					if op == "traffic.Settle" {
+						return fault.Transient
+					}
+					return nil
+				})
+			},
+			want: []string{"start at 0", "step at 50", "end NeedsOperator at 0"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, w := inTown(t, says(200, "ok"))
+			if tt.world != nil {
+				tt.world(s)
+			}
+			arn := s.begin(with(tt.input))
+			if tt.ask != nil {
+				tt.ask(w, arn)
+			}
+			s.end(arn)
+			s.rest()
+			if diff := cmp.Diff(tt.want, told(w.to("team.example"))); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A function that runs twice tells an end once, and a step in the very same words, so that the
+// receiver knows it by its delivery.
+func TestADuplicateTellsNothingNew(t *testing.T) {
+	s, w := inTown(t, says(200, "ok"))
+	open := func(context.Context, string) (step.Access, error) {
+		return step.Access{Cluster: s.cluster, Records: s.records,
+			Router: func(string) (traffic.Router, error) { return s.router, nil }}, nil
+	}
+	arn := s.begin(fields{"notifications": []fields{{"name": "team", "url": "https://team.example/", "on": []string{"start", "step", "end"}}}})
+	s.clock.AfterFunc(30*time.Second, func() { // a twin of the look at the first step
+		look := step.HealthCheck{Open: open, Clock: s.clock, Hooks: w.open,
+			Meter: func(context.Context, json.RawMessage) (metric.Meter, error) { return s.meter, nil }}
+		if _, err := look.Run(t.Context(), s.event(arn, "HealthCheck")); err != nil {
+			t.Error(err)
+		}
+	})
+	s.end(arn)
+	s.rest()
+	before := w.to("team.example")
+	want := []string{"start at 0", "step at 25", "step at 50", "step at 75", "step at 100", "end Promoted at 100"}
+	if diff := cmp.Diff(want, told(before)); diff != "" || len(before) != len(want)+1 {
+		t.Errorf("%d messages; want the twin's beside these, in the same words (-want +got):\n%s", len(before), diff)
+	}
+	for name, again := range map[string]func(context.Context, step.Event) (step.End, error){
+		"Promote":  step.Promote{Open: open, Clock: s.clock, Hooks: w.open}.Run,
+		"Rollback": step.Rollback{Open: open, Clock: s.clock, Hooks: w.open}.Run,
+	} {
+		if end, err := again(t.Context(), s.event(arn, "Promote")); err != nil || end.Outcome != step.OutcomePromoted {
+			t.Errorf("%s again = %+v, %v", name, end, err)
+		}
+	}
+	if diff := cmp.Diff(before, w.to("team.example")); diff != "" {
+		t.Errorf("the end was told again:\n%s", diff)
+	}
+}
+
+// Prepare that is tried again, because its answer was lost, does not tell of a second start.
+func TestAStartIsToldOnce(t *testing.T) {
+	s, w := inTown(t, says(200, "ok"))
+	lost := false
+	s.core.After(func(op string) error {
+		if op == "record.Write" && !lost {
+			lost = true
+			return fault.Transient // it took effect, and the answer was lost
+		}
+		return nil
+	})
+	s.run(fields{"notifications": []fields{team}})
+	s.rest()
+	starts := 0
+	for _, m := range told(w.to("team.example")) {
+		if m == "start at 0" {
+			starts++
+		}
+	}
+	if starts > 1 || !lost {
+		t.Errorf("%d starts were told; want one at most", starts)
+	}
+}
+
+// A receiver that is down costs a rollout seconds and nothing else.
+func TestAReceiverThatIsDownDoesNoHarm(t *testing.T) {
+	took := func(answer func(*http.Request, int) (int, string, error)) time.Duration {
+		s, w := inTown(t, answer)
+		began := s.clock.Now()
+		e := s.run(fields{"notifications": []fields{team}})
+		if !strings.HasSuffix(e.path, promoted) {
+			t.Errorf("path %s (%s)", e.path, e.cause)
+		}
+		s.settled("checkout-2")
+		if len(w.to("team.example")) == 0 {
+			t.Error("nobody was told")
+		}
+		return s.clock.Now().Sub(began)
+	}
+	well, down := took(says(200, "ok")), took(says(503, ""))
+	slow := took(func(r *http.Request, _ int) (int, string, error) {
+		return 0, "", errors.New("gave up")
+	})
+	t.Logf("told: %v; answered 503: %v; no answer: %v", well, down, slow)
+	for what, d := range map[string]time.Duration{"answers 503": down, "does not answer": slow} {
+		if d > well+20*time.Second {
+			t.Errorf("a receiver that %s: %v; want about the %v of one that is well", what, d, well)
+		}
+	}
+}
+
+// An autoscaler comes and goes with its version, and the canary begins as large as stable is, within
+// what the autoscaler allows.
+func TestAnAutoscalerComesAndGoesWithItsVersion(t *testing.T) {
+	for name, tt := range map[string]struct {
+		stable, canary int
+		rates          map[string]float64
+		serves         string
+	}{
+		"as large as stable":      {7, 7, map[string]float64{"checkout-1": 0, "checkout-2": 0}, "checkout-2"},
+		"no larger than allowed":  {12, 9, map[string]float64{"checkout-1": 0, "checkout-2": 0}, "checkout-2"},
+		"no smaller than allowed": {1, 3, map[string]float64{"checkout-1": 0, "checkout-2": 1}, "checkout-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			s.first()
+			s.play(tt.rates)
+			s.cluster.Scale("shop", "checkout-1", tt.stable)
+			seen := 0
+			s.atShift(1, func() {
+				if !s.cluster.Has("shop", "HorizontalPodAutoscaler", "checkout-2") || s.cluster.Has("shop", "HorizontalPodAutoscaler", "checkout-1") {
+					t.Error("want an autoscaler of checkout-2 alone")
+				}
+				st, _ := s.cluster.Status("shop", "checkout-2", s.clock.Now())
+				seen = st.Desired
+			})
+			text := strings.Replace(enginetest.Template, "image: ${CONTAINER_IMAGE}", "image: ${CONTAINER_IMAGE}\n        resources: {requests: {cpu: 100m}}", 1)
+			e := s.run(fields{
+				"autoscaler":  fields{"min": 3, "max": 9, "cpu": 60},
+				"config_file": base64.StdEncoding.EncodeToString([]byte(text)),
+			})
+			if seen != tt.canary {
+				t.Errorf("the canary began with %d pods; want %d (%s)", seen, tt.canary, e.cause)
+			}
+			if has := s.cluster.Has("shop", "HorizontalPodAutoscaler", "checkout-2"); has != (tt.serves == "checkout-2") {
+				t.Errorf("after the end there is an autoscaler of checkout-2: %v", has)
+			}
+			s.settled(tt.serves)
+		})
+	}
+}
+
+func budget(t *testing.T, extra fields) spec.Budget {
+	t.Helper()
+	doc, err := spec.Parse("deploy.json", []byte(input(extra)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc.Budget()
+}
