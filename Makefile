@@ -5,6 +5,8 @@ SHELL := bash
 
 GO_FILES := $(shell git ls-files --cached --others --exclude-standard '*.go' go.mod go.sum)
 BED_FILES := $(shell git ls-files --cached --others --exclude-standard testbed examples)
+# The bed's own flags, so that what both need is compiled once.
+BED_FLAGS := -gcflags=all=-dwarf=false
 REVISION := $(shell git describe --always --dirty 2>/dev/null)
 
 help: ## show this
@@ -14,7 +16,7 @@ build: bin/stepcanary bin/testbed ## the engine and the bed, in bin/
 
 bin/stepcanary: $(GO_FILES) $(wildcard statemachine/*.json specfiles/*.json internal/report/*.tmpl)
 	@echo 'build stepcanary'
-	@go build -buildvcs=false -ldflags '-X main.revision=$(REVISION)' -o $@ ./cmd/stepcanary
+	@GOGC=400 go build -buildvcs=false $(BED_FLAGS) -ldflags '-X main.revision=$(REVISION)' -o $@ ./cmd/stepcanary
 
 bin/testbed: $(BED_FILES)
 	@testbed/build.sh

@@ -187,6 +187,57 @@ spec:
 	}
 }
 
+func TestHTTPRouteMirrors(t *testing.T) {
+	ns := namespace(t)
+	twoVersions(t, ns)
+	host := ns + ".example"
+	apply(t, fmt.Sprintf(`apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: app, namespace: %[1]s}
+spec:
+  parentRefs: [{name: web, namespace: testbed}]
+  hostnames: [%[2]s]
+  rules:
+  - matches: [{path: {type: PathPrefix, value: /half}}]
+    filters: [{type: RequestMirror, requestMirror: {percent: 50, backendRef: {name: canary, port: 8080}}}]
+    backendRefs: [{name: stable, port: 8080}]
+  - filters:
+    - {type: RequestMirror, requestMirror: {backendRef: {name: canary, port: 8080}}}
+    - {type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: X-Seen, value: "yes"}]}}
+    backendRefs: [{name: stable, port: 8080}]
+`, ns, host))
+	served(t, host)
+	count := func(app string) (float64, error) {
+		return query(t.Context(), fmt.Sprintf(`sum(http_requests_total{namespace=%q,app=%q})`, ns, app))
+	}
+	visit := func(path string) {
+		r, err := load.Run(t.Context(), load.Options{Targets: []load.Target{{URL: shared.GatewayURL() + path, Host: host}}, Requests: 200})
+		if err != nil || r.Share("v2") != 0 {
+			t.Errorf("%s: %.0f %% of the answers are the mirror's, want none (%v)", path, 100*r.Share("v2"), err)
+		}
+	}
+	var all float64
+	visit("/")
+	eventually(t, 20*time.Second, func() error {
+		mirrored, err := count("canary")
+		if err != nil {
+			return err
+		}
+		if all, err = count("stable"); err == nil && (all < 200 || mirrored != all) {
+			err = fmt.Errorf("the mirror saw %v of %v requests, want all, and 200 at least", mirrored, all)
+		}
+		return err
+	})
+	visit("/half")
+	eventually(t, 20*time.Second, func() error {
+		mirrored, err := count("canary")
+		if mirrored -= all; err == nil && (mirrored < 95 || mirrored > 105) {
+			err = fmt.Errorf("the mirror saw %v of 200 requests, want half of them", mirrored)
+		}
+		return err
+	})
+}
+
 // onlyVersion waits until twenty requests in a row are answered by one version.
 func onlyVersion(t *testing.T, what string, at load.Target, want string) {
 	t.Helper()
