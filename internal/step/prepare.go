@@ -205,7 +205,7 @@ func (s Prepare) suits(doc spec.Spec, tmpl spec.Template, ro Rollout) error {
 		return nil
 	}
 	if err := doc.Judgeable(tmpl); err != nil {
-		return fmt.Errorf("plan rollout of %s: %w: %w", ro.Service.Name, fault.Refused, err)
+		return fmt.Errorf("plan rollout of %s: %w", ro.Service.Name, err)
 	}
 	return nil
 }

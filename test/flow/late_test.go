@@ -296,30 +296,6 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 	}
 }
 
-// Each call of each driver fails once as a busy API does: the rollout comes through.
-func TestPassingTroubleOfEveryCallIsBorne(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
-	failed := map[string]bool{}
-	s.core.Before(func(op string) error {
-		if op == "workload.Tell" || failed[op] {
-			return nil
-		}
-		failed[op] = true
-		return fault.Transient
-	})
-	if e := s.run(nil); e.Status != asl.Succeeded {
-		t.Errorf("path %s (%s)", e.path, e.cause)
-	}
-	if len(failed) < 8 {
-		t.Errorf("%d kinds of calls were made to fail: %v", len(failed), failed)
-	}
-	s.core.Before(nil)
-	s.settled("checkout-2")
-}
-
 // Going back to a version without a pod would help nobody: users are given to the canary, which
 // has some, and a person is called.
 func TestAStableVersionWithoutPodsIsNotGoneBackTo(t *testing.T) {

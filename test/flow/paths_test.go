@@ -157,13 +157,6 @@ func TestPaths(t *testing.T) {
 			},
 			want: toReady + " ShiftWeight" + back, serves: "checkout-1", cause: "no controller",
 		},
-		"an autoscaler's replicas are kept": {
-			world: func(s *scene) {
-				s.play(healthy)
-				s.cluster.Scale("shop", "checkout-1", 7)
-			},
-			want: toReady + steps(4) + promoted, serves: "checkout-2",
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
