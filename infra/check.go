@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,6 +68,9 @@ func (c *Config) check() error {
 	for i, a := range c.Secrets {
 		p.arn(fmt.Sprintf("secrets[%d]", i), a, "secretsmanager", c)
 	}
+	for i, a := range c.HookSecrets {
+		p.arn(fmt.Sprintf("hook_secrets[%d]", i), a, "secretsmanager", c)
+	}
 	for i, a := range c.MetricRoles {
 		p.match(fmt.Sprintf("metric_roles[%d]", i), a, "a role's ARN, without wildcards", roleARN)
 	}
@@ -124,6 +128,15 @@ func (c *Config) checkRest(p *problems) {
 		var m map[string]json.RawMessage
 		if err := json.Unmarshal(c.Metrics, &m); err != nil {
 			p.add("metrics", string(c.Metrics), "an object, as the field metrics of deploy.json")
+		}
+	}
+	if len(c.Hooks) > 0 {
+		d := json.NewDecoder(bytes.NewReader(c.Hooks))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&struct {
+			Private bool `json:"allow_private"`
+		}{}); err != nil {
+			p.add("hooks", string(c.Hooks), `{"allow_private": true} or {"allow_private": false}`)
 		}
 	}
 	if n := c.Network; n != nil {

@@ -26,9 +26,13 @@ type Config struct {
 	// Metrics completes the field metrics of every deploy.json, and is checked by the engine.
 	Metrics json.RawMessage `json:"metrics"`
 	// Workspaces are the ARNs of the Amazon Managed Prometheus workspaces to ask, Secrets those of
-	// the secrets that deploy.json files refer to.
+	// the secrets that the field metrics of deploy.json files refers to.
 	Workspaces []string `json:"workspaces"`
 	Secrets    []string `json:"secrets"`
+	// Hooks says where webhooks and notifications may go beyond public addresses, and is checked by
+	// the engine: {"allow_private": true}. HookSecrets are the ARNs of the secrets that they refer to.
+	Hooks       json.RawMessage `json:"hooks"`
+	HookSecrets []string        `json:"hook_secrets"`
 	// MetricRoles are the ARNs of the roles that metrics.auth.sigv4.role of a deploy.json may name.
 	MetricRoles []string `json:"metric_roles"`
 	// Network puts the functions into a VPC, for clusters with a private endpoint.

@@ -36,6 +36,10 @@ func TestParseConfigRefuses(t *testing.T) {
 		"a secret with a wildcard": {
 			"{" + good + `, "secrets": ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:*"]}`, "secrets[0]: found",
 		},
+		"a hook's secret with a wildcard": {
+			"{" + good + `, "hook_secrets": ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:*"]}`, "hook_secrets[0]: found",
+		},
+		"hooks to this machine, where nobody is": {"{" + good + `, "hooks": {"allow_loopback": true}}`, "hooks: found"},
 		"a metrics role with a wildcard": {
 			"{" + good + `, "metric_roles": ["arn:aws:iam::444455556666:role/*"]}`, "metric_roles[0]: found",
 		},

@@ -222,6 +222,9 @@ func TestSettingsReachTheFunctions(t *testing.T) {
 		} else {
 			want["STEPCANARY_STATE_MACHINE"] = "arn:aws:states:eu-west-1:111122223333:stateMachine:stepcanary"
 		}
+		if slices.Contains([]string{"prepare", "await-ready", "health-check", "promote", "rollback"}, f.name) {
+			want["STEPCANARY_HOOKS"] = `{"allow_private":true}`
+		}
 		if diff := cmp.Diff(any(want), dig(tm.Resources[id].Properties, "Environment", "Variables")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", f.name, diff)
 		}

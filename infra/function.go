@@ -22,6 +22,8 @@ type function struct {
 	timeout float64
 	// cluster tells that it talks to the Kubernetes API.
 	cluster bool
+	// hooks tells that it asks gates, or tells receivers.
+	hooks bool
 	// behindRule tells that EventBridge calls it, so that what it did not take must not be lost.
 	behindRule bool
 	// may is what its code is allowed beside what Lambda itself needs.
@@ -32,7 +34,7 @@ type function struct {
 var functions = []function{
 	{
 		name: "prepare", description: "checks, locks and plans a rollout", cluster: true,
-		may: func(c *Config) []grant { return []grant{reach(c), lookUp(c)} },
+		may: func(c *Config) []grant { return []grant{reach(c), lookUp(c), sign(c)} }, hooks: true,
 	},
 	{
 		name: "deploy-canary", description: "applies a new version's objects", cluster: true,
@@ -40,7 +42,7 @@ var functions = []function{
 	},
 	{
 		name: "await-ready", description: "watches a new version start", cluster: true,
-		may: func(c *Config) []grant { return []grant{reach(c), answer(c)} },
+		may: func(c *Config) []grant { return []grant{reach(c), answer(c), sign(c)} }, hooks: true,
 	},
 	{
 		name: "shift-weight", description: "writes a route's weights", cluster: true,
@@ -48,7 +50,7 @@ var functions = []function{
 	},
 	{
 		name: "health-check", description: "judges a canary", cluster: true,
-		may: func(c *Config) []grant { return append([]grant{reach(c), answer(c)}, measure(c)...) },
+		may: func(c *Config) []grant { return append([]grant{reach(c), answer(c), sign(c)}, measure(c)...) }, hooks: true,
 	},
 	{
 		name: "hold", description: "tells what a rollout waits for", timeout: 60, cluster: true,
@@ -56,11 +58,11 @@ var functions = []function{
 	},
 	{
 		name: "promote", description: "makes a canary the stable version", cluster: true,
-		may: func(c *Config) []grant { return []grant{reach(c)} },
+		may: func(c *Config) []grant { return []grant{reach(c), sign(c)} }, hooks: true,
 	},
 	{
 		name: "rollback", description: "brings users back to the stable version", cluster: true, behindRule: true,
-		may: func(c *Config) []grant { return []grant{reach(c), lookUp(c)} },
+		may: func(c *Config) []grant { return []grant{reach(c), lookUp(c), sign(c)} }, hooks: true,
 	},
 	{
 		name: "abort", description: "aborts the rollouts that name an alarm", timeout: 60, behindRule: true,
@@ -74,6 +76,8 @@ const (
 	memoryMB = 256
 	// metricsSetting completes the field metrics of a deploy.json.
 	metricsSetting = "STEPCANARY_METRICS"
+	// hooksSetting says where webhooks and notifications may go.
+	hooksSetting = "STEPCANARY_HOOKS"
 	// machineSetting is the state machine whose rollouts an alarm aborts.
 	machineSetting = "STEPCANARY_STATE_MACHINE"
 )
@@ -163,6 +167,9 @@ func (e *engine) settings(f function) *map[string]*string {
 	settings := map[string]*string{}
 	if f.cluster && len(e.config.Metrics) > 0 {
 		settings[metricsSetting] = jsii.String(compact(e.config.Metrics))
+	}
+	if f.hooks && len(e.config.Hooks) > 0 {
+		settings[hooksSetting] = jsii.String(compact(e.config.Hooks))
 	}
 	if f.name == "abort" {
 		settings[machineSetting] = jsii.String(e.config.stateMachine())

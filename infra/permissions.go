@@ -68,6 +68,12 @@ func measure(c *Config) []grant {
 	}
 }
 
+// sign lets code read the keys by which questions to gates and messages to receivers are signed, and
+// URLs that are secrets.
+func sign(c *Config) grant {
+	return grant{sid: "ReadHookSecrets", actions: []string{"secretsmanager:GetSecretValue"}, resources: slices.Clone(c.HookSecrets)}
+}
+
 // interrupt lets code find the running rollouts that name an alarm, and answer their tokens.
 func interrupt(c *Config) []grant {
 	return []grant{

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/stepcanary/stepcanary/internal/hook"
 )
 
 type fields map[string]any
@@ -97,6 +100,8 @@ func TestRolloutsOnAWS(t *testing.T) {
 	from := func(address string, auth fields) fields {
 		return fields{"provider": "prometheus", "queries": "traefik", "address": address, "lag": "1s", "auth": auth}
 	}
+	people := &team{asked: map[hook.Phase]int{}}
+	change(t, folder, people.fields(serve(t, people.ServeHTTP)))
 	deploy("podlet:v1", fields{"queries": "traefik"}, 0, "Promoted")
 	w.start(t, exec.Command(bin(t, "load"), "-rate", "100", "-d", "600s", w.gateway+"/"))
 	deploy("podlet:v2", from(w.metrics+workspace, fields{"sigv4": fields{}}), 0, "Promoted")
@@ -106,6 +111,24 @@ func TestRolloutsOnAWS(t *testing.T) {
 	t.Run("alarm", func(t *testing.T) { aborted = w.alarm(t, folder) })
 	t.Run("silence of CloudWatch", func(t *testing.T) { w.silence(t, aborted) })
 	t.Run("rule", func(t *testing.T) { w.ended(t, aborted) })
+	t.Run("gates and receivers", func(t *testing.T) {
+		people.mu.Lock()
+		defer people.mu.Unlock()
+		for _, phase := range []hook.Phase{hook.PreRollout, hook.PreStep, hook.PrePromotion} {
+			if people.asked[phase] == 0 {
+				t.Errorf("no gate was asked at %s", phase)
+			}
+		}
+		for _, what := range []string{"start", "endPromoted", "endRolledBack", "hold"} {
+			if !slices.Contains(people.told, what) {
+				t.Errorf("nobody was told of %s", what)
+			}
+		}
+		t.Logf("asked %v, told %v", people.asked, people.told)
+		for _, lie := range people.lies {
+			t.Error(lie)
+		}
+	})
 	t.Run("rights in AWS", func(t *testing.T) {
 		w.cloud.mu.Lock()
 		defer w.cloud.mu.Unlock()
