@@ -6,6 +6,7 @@ package gatewayapi
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -22,8 +23,13 @@ func New(c *kube.Client) *Router {
 	return &Router{object.Route{Client: c, Resource: kube.HTTPRoutes, Kind: "HTTPRoute", Rules: rules, Why: why, Clean: unmatch}}
 }
 
-// matchRule is the name of the rule that Match writes.
+// matchRule is the name of the rule that Match writes; more of them have a number behind it.
 const matchRule = "stepcanary-match"
+
+func isMatch(rule map[string]any) bool {
+	name, _ := rule["name"].(string)
+	return name == matchRule || strings.HasPrefix(name, matchRule+"-")
+}
 
 // rulesOf gives the rules as they stand in the object.
 func rulesOf(o *unstructured.Unstructured) ([]map[string]any, error) {
@@ -38,7 +44,7 @@ func rulesOf(o *unstructured.Unstructured) ([]map[string]any, error) {
 	return out, nil
 }
 
-// rules reads the back ends of each rule; those of the rule that Match makes are
+// rules reads the back ends of each rule; those of the rules that Match makes are
 // not moved.
 func rules(o *unstructured.Unstructured) ([]object.Rule, error) {
 	list, err := rulesOf(o)
@@ -47,7 +53,7 @@ func rules(o *unstructured.Unstructured) ([]object.Rule, error) {
 	}
 	var out []object.Rule
 	for i, m := range list {
-		if m["name"] == matchRule {
+		if isMatch(m) {
 			continue
 		}
 		r := object.Rule{

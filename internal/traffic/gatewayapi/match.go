@@ -16,24 +16,24 @@ import (
 	"github.com/stepcanary/stepcanary/internal/traffic"
 )
 
-// unmatch takes the rule that Match made out. It stands behind all others, so that
-// taking it out moves none of them.
+// unmatch takes the rules that Match made out. They stand behind all others, so that
+// taking them out moves none.
 func unmatch(o *unstructured.Unstructured, p *kube.Patch) {
 	list, err := rulesOf(o)
 	if err != nil {
 		return
 	}
 	for i := len(list) - 1; i >= 0; i-- {
-		if list[i]["name"] == matchRule {
+		if isMatch(list[i]) {
 			p.Remove("spec", "rules", strconv.Itoa(i))
 		}
 	}
 }
 
-// Match writes one rule of ours: the matches of every rule that names the stable
-// back end, each narrowed by the conditions, lead to the canary alone. A rule with
-// more conditions wins over one with fewer by the precedence of the Gateway API,
-// so its place is of no matter, and it stands last.
+// Match writes a rule of ours for every rule that names the stable or the canary back end: its
+// matches, each narrowed by the conditions, lead to the canary alone. A rule with more
+// conditions wins over one with fewer by the precedence of the Gateway API, so their
+// place is of no matter, and they stand last.
 func (r *Router) Match(ctx context.Context, t traffic.Target, s traffic.Split, matches []traffic.Match, f rollout.Fence) error {
 	conditions, err := headers(matches)
 	if err != nil {
@@ -44,24 +44,25 @@ func (r *Router) Match(ctx context.Context, t traffic.Target, s traffic.Split, m
 		if err != nil {
 			return err
 		}
+		made := narrowed(o, list, s, conditions)
+		if len(made) == 0 {
+			return fmt.Errorf("%w: no rule names %q or %q", fault.Invalid, s.Stable, s.Canary)
+		}
 		unmatch(o, p)
 		if len(conditions) == 0 {
 			return nil
 		}
-		rule, err := narrowed(o, list, s, conditions)
-		if err != nil {
-			return err
+		for _, rule := range made {
+			p.Set(rule, "spec", "rules", "-")
 		}
-		p.Set(rule, "spec", "rules", "-")
 		return nil
 	})
 }
 
-// narrowed builds the rule from the one that names the two back ends.
-func narrowed(o *unstructured.Unstructured, list []map[string]any, s traffic.Split, conditions [][]any) (map[string]any, error) {
-	var out map[string]any
+// narrowed builds a rule from each one that names one of the two back ends.
+func narrowed(o *unstructured.Unstructured, list []map[string]any, s traffic.Split, conditions [][]any) (made []map[string]any) {
 	for _, m := range list {
-		if m["name"] == matchRule {
+		if isMatch(m) {
 			continue
 		}
 		refs, _ := m["backendRefs"].([]any)
@@ -73,21 +74,19 @@ func narrowed(o *unstructured.Unstructured, list []map[string]any, s traffic.Spl
 		if i < 0 {
 			continue
 		}
-		if out != nil {
-			return nil, fmt.Errorf("%w: several rules name %q or %q, and match rules can follow one", fault.Invalid, s.Stable, s.Canary)
-		}
 		ref, _ := refs[i].(map[string]any)
-		out = maps.Clone(m)
-		out["name"] = matchRule
+		rule := maps.Clone(m)
+		rule["name"] = matchRule
+		if len(made) > 0 { // a name stands once in a route
+			rule["name"] = fmt.Sprintf("%s-%d", matchRule, len(made)+1)
+		}
 		to := like(ref, s.Canary)
 		to["weight"] = int64(1)
-		out["backendRefs"] = []any{to}
-		out["matches"] = cross(m["matches"], conditions)
+		rule["backendRefs"] = []any{to}
+		rule["matches"] = cross(m["matches"], conditions)
+		made = append(made, rule)
 	}
-	if out == nil {
-		return nil, fmt.Errorf("%w: no rule names %q or %q", fault.Invalid, s.Stable, s.Canary)
-	}
-	return out, nil
+	return made
 }
 
 // cross narrows each match of a rule by each set of conditions.

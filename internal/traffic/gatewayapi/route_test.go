@@ -352,3 +352,44 @@ func TestMatch(t *testing.T) {
 		t.Errorf("Match() of every request = %v; want %v", err, fault.Invalid)
 	}
 }
+
+// Where several rules lead to the service, each has its narrowed twin, and other rules have none.
+func TestMatchFollowsEveryRule(t *testing.T) {
+	c, router, target := open(t)
+	rules := elaborate()
+	rules[3].(map[string]any)["backendRefs"].([]any)[0].(map[string]any)["weight"] = 200
+	c.define(t, rules...)
+	if err := router.Shift(t.Context(), target, split, fence(1)); err != nil {
+		t.Fatal(err)
+	}
+	before := c.rules(t)
+	matches := []traffic.Match{{Headers: []traffic.Header{{Name: "X-Canary", Value: "always"}}}}
+	for range 2 {
+		if err := router.Match(t.Context(), target, split, matches, fence(2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, v := range c.rules(t)[len(before):] {
+		r := v.(map[string]any)
+		for _, v := range r["matches"].([]any) {
+			m := v.(map[string]any)
+			h := m["headers"].([]any)[0].(map[string]any)
+			ref := r["backendRefs"].([]any)[0].(map[string]any)
+			got = append(got, fmt.Sprint(r["name"], " ", m["path"].(map[string]any)["value"], " ", h["name"], " -> ", ref["name"]))
+		}
+	}
+	want := []string{
+		"stepcanary-match /api X-Canary -> checkout-2", "stepcanary-match /v1 X-Canary -> checkout-2",
+		"stepcanary-match-2 / X-Canary -> checkout-2",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rules of ours (-want +got):\n%s", diff)
+	}
+	if err := router.Match(t.Context(), target, split, nil, fence(3)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, c.rules(t)); diff != "" {
+		t.Errorf("rules when nothing is chosen any more (-want +got):\n%s", diff)
+	}
+}
