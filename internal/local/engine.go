@@ -71,6 +71,9 @@ func New(o Options) (*Engine, error) {
 	if o.NewToken == nil {
 		o.NewToken = func() string { return tokenPrefix + randomHex(48) }
 	}
+	if o.Parse == nil {
+		o.Parse = func(text string) (*asl.Definition, error) { return asl.Parse([]byte(text), asl.Options{}) }
+	}
 	if o.Log == nil {
 		o.Log = func(string, error) {}
 	}
@@ -153,7 +156,7 @@ func (e *Engine) definition(text string) (*asl.Definition, error) {
 	if d := e.definitions[text]; d != nil {
 		return d, nil
 	}
-	d, err := asl.Parse([]byte(text), asl.Options{})
+	d, err := e.o.Parse(text)
 	if err != nil {
 		return nil, err
 	}
@@ -176,10 +179,21 @@ func (e *Engine) note(x *asl.Execution) {
 // Close stops the engine. Running executions stay as they are stored; calls
 // that are under way are given up, and made again by the next engine.
 func (e *Engine) Close() error {
+	if !e.Abandon() {
+		return nil
+	}
+	e.working.Wait()
+	return e.store.Close()
+}
+
+// Abandon stops the engine where it stands, as the end of its process would: it waits for
+// nobody, and the store stays open. It reports whether the engine was running. A simulation
+// ends an engine by it, and opens the next one on the same store.
+func (e *Engine) Abandon() bool {
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()
-		return nil
+		return false
 	}
 	e.closed = true
 	var runs []*run
@@ -193,8 +207,7 @@ func (e *Engine) Close() error {
 		r.stopTimer()
 		r.mu.Unlock()
 	}
-	e.working.Wait()
-	return e.store.Close()
+	return true
 }
 
 func (e *Engine) env() asl.Env {

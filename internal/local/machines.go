@@ -32,7 +32,7 @@ func (e *Engine) CreateMachine(in MachineInput) (Machine, error) {
 	if in.Type != "" && in.Type != "STANDARD" {
 		return Machine{}, fault(StateMachineTypeUnknown, "state machines of type %s are not supported; expected STANDARD", in.Type)
 	}
-	if err := checkDefinition(in.Definition); err != nil {
+	if err := e.checkDefinition(in.Definition); err != nil {
 		return Machine{}, err
 	}
 	now := e.clock.Now().UTC()
@@ -60,8 +60,8 @@ func (e *Engine) put(m Machine) error {
 	return nil
 }
 
-func checkDefinition(text string) error {
-	_, err := asl.Parse([]byte(text), asl.Options{})
+func (e *Engine) checkDefinition(text string) error {
+	_, err := e.o.Parse(text)
 	if err != nil {
 		return fault(InvalidDefinition, "Invalid State Machine Definition: '%v'", err)
 	}
@@ -72,7 +72,7 @@ func checkDefinition(text string) error {
 func (e *Engine) UpdateMachine(in MachineInput) (Machine, error) {
 	defer e.hold()()
 	if in.Definition != "" {
-		if err := checkDefinition(in.Definition); err != nil {
+		if err := e.checkDefinition(in.Definition); err != nil {
 			return Machine{}, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/clock"
 )
 
@@ -52,6 +53,10 @@ type Options struct {
 	// NewUUID and NewToken make identifiers; random ones if nil. A token must
 	// be hard to guess wherever strangers reach the API.
 	NewUUID, NewToken func() string
+
+	// Parse reads definitions; asl.Parse if nil. Whoever opens many engines on the same
+	// few definitions may keep what was read.
+	Parse func(text string) (*asl.Definition, error)
 
 	// Log is told of what goes wrong and has no caller to tell; nothing is
 	// said if nil.

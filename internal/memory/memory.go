@@ -8,6 +8,8 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,9 +97,7 @@ func (c *Core) Change(f func()) {
 	_ = c.Do(func() error {
 		f()
 		c.turn++
-		for t := range c.waiting {
-			c.wake(t)
-		}
+		c.wake(slices.Collect(maps.Keys(c.waiting))...)
 		return nil
 	})
 }
@@ -107,16 +107,31 @@ func (c *Core) Change(f func()) {
 func (c *Core) Changed(things ...Thing) {
 	c.turn++
 	for _, t := range things {
-		c.wake(t)
-		c.wake(Thing{Kind: t.Kind, Namespace: t.Namespace})
+		things = append(things, Thing{Kind: t.Kind, Namespace: t.Namespace})
 	}
+	c.wake(things...)
 }
 
-func (c *Core) wake(t Thing) {
-	for _, wake := range c.waiting[t] {
-		wake()
+// wake ends the waits for the things, in the order in which they began. In virtual time they end
+// when nobody is at work, so that whoever made the change goes on alone, and the same run
+// comes out the same each time.
+func (c *Core) wake(things ...Thing) {
+	var ended map[int]context.CancelFunc
+	for _, t := range things {
+		if len(c.waiting[t]) > 0 && ended == nil {
+			ended = map[int]context.CancelFunc{}
+		}
+		maps.Copy(ended, c.waiting[t])
+		delete(c.waiting, t)
 	}
-	delete(c.waiting, t)
+	s, scheduled := c.Clock.(clock.Scheduler)
+	for _, id := range slices.Sorted(maps.Keys(ended)) {
+		if scheduled {
+			s.AfterFunc(0, ended[id])
+		} else {
+			ended[id]()
+		}
+	}
 }
 
 // Turn counts the changes so far. It is called inside Call or Do, and given to
