@@ -2,6 +2,7 @@ package safety
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -9,8 +10,9 @@ import (
 // A Fault is one thing that goes wrong at one point of a run.
 type Fault struct {
 	Kind Kind
-	// At is the number of the call, counted from 1 over all calls of all drivers; for the
-	// kinds of a function's own, the number of the invocation.
+	// At is the number of the point, counted from 1: a point is the moment before a call of a
+	// driver, before a function's return, or in the middle of a Hold. For the kinds of an
+	// invocation it is the invocation's number, for those of a commit the commit's.
 	At int
 }
 
@@ -69,18 +71,35 @@ const (
 	VeryLate Kind = "very-late"
 )
 
+// Faults of the local engine, whose store outlives it.
+const (
+	// Crash ends the engine's process at a point, with the functions that run in it, as kill -9
+	// does; another engine starts on the same store at once, and calls them again.
+	Crash Kind = "crash"
+	// Restart does the same where the functions run elsewhere: they live on, beside those that
+	// the new engine calls.
+	Restart Kind = "restart"
+	// Uncommitted and Committed end the process when the engine stores an execution's
+	// progress: right before that is stored, and right after.
+	Uncommitted Kind = "uncommitted"
+	Committed   Kind = "committed"
+)
+
 // What the world does between two calls.
 const (
 	// Stop is StopExecution.
 	Stop Kind = "stop"
-	// Abort, Pause, PauseResume and PromoteNow are a person's.
+	// Expire ends the execution as its time limit would.
+	Expire Kind = "expire"
+	// Abort, Pause, Resume, PauseResume and PromoteNow are a person's.
 	Abort       Kind = "abort"
 	Pause       Kind = "pause"
+	Resume      Kind = "resume"
 	PauseResume Kind = "pause-resume"
 	PromoteNow  Kind = "promote-now"
 	// Second starts another rollout of the service.
 	Second Kind = "second"
-	// Redrive redrives the execution an hour after it ended.
+	// Redrive redrives the execution an hour later.
 	Redrive Kind = "redrive"
 	// Edit has a person give all of the route to the version that was stable.
 	Edit Kind = "edit"
@@ -91,42 +110,58 @@ const (
 	Silence Kind = "silence"
 	// Deaf keeps the route's controller from taking up changes for ten minutes.
 	Deaf Kind = "deaf"
-	// Expire ends the execution by its time limit.
-	Expire Kind = "expire"
 )
 
+// The kinds, by what they strike at.
 var (
+	worldKinds = []Kind{Stop, Expire, Abort, Pause, Resume, PauseResume, PromoteNow, Second, Redrive, Edit,
+		CanaryDies, StableDies, Silence, Deaf}
+	engineKinds = []Kind{Crash, Restart}
 	callKinds   = []Kind{Throttled, Conflicted, Refused, Lost, KillBefore, KillAfter, Stuck}
 	invokeKinds = []Kind{Garbage, Twice, Late, VeryLate}
-	worldKinds  = []Kind{Stop, Abort, Pause, PauseResume, PromoteNow, Second, Redrive, Edit, CanaryDies, StableDies, Silence, Deaf, Expire}
+	commitKinds = []Kind{Uncommitted, Committed}
 )
 
-func known(k Kind) bool { return among(k, callKinds) || among(k, invokeKinds) || among(k, worldKinds) }
-
-func among(k Kind, kinds []Kind) bool {
-	for _, x := range kinds {
-		if x == k {
-			return true
-		}
-	}
-	return false
+func known(k Kind) bool {
+	return slices.Contains(slices.Concat(worldKinds, engineKinds, callKinds, invokeKinds, commitKinds), k)
 }
 
-// Singles are all faults of a run that makes so many calls and invocations.
-func Singles(calls, invocations int) []Fault {
+// ends tells whether a kind decides what becomes of the call that it strikes at: two such kinds
+// at one call are not two faults.
+func (k Kind) ends() bool { return slices.Contains(callKinds, k) || k == Crash }
+
+// A Place is how far a run has come: what it has counted.
+type Place struct{ Points, Invocations, Commits int }
+
+// Singles are all faults of a run that made these calls, so many invocations and so many commits,
+// beyond the place where to begin.
+func Singles(from, to Place, ops []string) []Fault {
 	var out []Fault
-	for at := 1; at <= calls; at++ {
-		for _, k := range callKinds {
-			out = append(out, Fault{k, at})
-		}
-		for _, k := range worldKinds {
+	add := func(at int, kinds ...Kind) {
+		for _, k := range kinds {
 			out = append(out, Fault{k, at})
 		}
 	}
-	for at := 1; at <= invocations; at++ {
-		for _, k := range invokeKinds {
-			out = append(out, Fault{k, at})
+	for at := from.Points + 1; at <= to.Points; at++ {
+		add(at, worldKinds...)
+		if !aside(ops[at-1]) {
+			add(at, engineKinds...)
+			add(at, callKinds...)
 		}
+	}
+	for at := from.Invocations + 1; at <= to.Invocations; at++ {
+		add(at, invokeKinds...)
+	}
+	for at := from.Commits + 1; at <= to.Commits; at++ {
+		add(at, commitKinds...)
 	}
 	return out
 }
+
+// Points that are no calls: the world alone acts there.
+const (
+	returning = "return"
+	waiting   = "wait"
+)
+
+func aside(op string) bool { return op == returning || op == waiting }

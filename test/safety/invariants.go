@@ -3,7 +3,6 @@ package safety
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
@@ -36,10 +35,16 @@ const (
 )
 
 func (r *run) breaks(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.broken[fmt.Sprintf(format, args...)] = true
 }
+
+// names are those of all versions that a run may have.
+var names = func() (out []string) {
+	for i := 1; i <= versions; i++ {
+		out = append(out, version(i))
+	}
+	return out
+}()
 
 // checkCall holds after every call that took effect.
 func (r *run) checkCall() {
@@ -47,13 +52,10 @@ func (r *run) checkCall() {
 	served := r.world.Router.Served(route, now)
 	// A first deployment that goes back leaves a route to nothing, as there was before it.
 	nothing := r.scenario.First && r.world.Records.Peek(service).Stable.Name == ""
-	for name := range r.rates() {
-		if status, _ := r.world.Cluster.Status(service.Namespace, name, now); status.Ready > 0 {
-			r.ready[name] = true
+	for _, name := range names {
+		if r.ready[name] {
+			continue
 		}
-	}
-	for i := 1; i < 9; i++ {
-		name := fmt.Sprintf("checkout-%d", i)
 		if status, _ := r.world.Cluster.Status(service.Namespace, name, now); status.Ready > 0 {
 			r.ready[name] = true
 		}
@@ -111,12 +113,12 @@ func (r *run) checkVersion(on string, rec record.Record) {
 		}
 		// What a request on its way leaves behind when everybody has gone, the next rollout removes.
 		// Nor is a dead stable version removed: a person has to look at it.
-		if v.Name != on && exists && !r.marks["a write came half an hour late"] && !r.noPods["checkout-1"] {
+		if v.Name != on && exists && !r.marks[lateWrite] && !r.noPods["checkout-1"] {
 			r.breaks(left, v.Name, on)
 		}
 	}
 	// The same, where there was nothing before: the next rollout takes what it finds for stable.
-	revived := r.scenario.First && rec.Stable.Name == "" && r.marks["a write came half an hour late"]
+	revived := r.scenario.First && rec.Stable.Name == "" && r.marks[lateWrite]
 	if rec.Stable.Name != on && exists && !r.edited && !revived {
 		r.breaks(untrue, rec.Stable.Name, on)
 	}
@@ -138,7 +140,7 @@ func only(served map[string]rollout.Weight) (string, bool) {
 // outcomes marks how the executions ended, and tells whether one needs an operator.
 func (r *run) outcomes() (stuck bool) {
 	for _, arn := range r.arns {
-		d, err := r.now().Describe(arn)
+		d, err := r.engine.Describe(arn)
 		if err != nil {
 			continue
 		}
@@ -158,10 +160,8 @@ func (r *run) outcomes() (stuck bool) {
 		}
 	}
 	// The rule on ended executions has no state to end in: its function's errors call a person.
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.wayBack != nil {
-		r.marks["the way back of an ended execution gave up"] = true
+		r.mark("the way back of an ended execution gave up")
 	}
 	return stuck || r.wayBack != nil
 }
@@ -189,7 +189,7 @@ func (r *run) recover() {
 	r.world.Core.Before(nil)
 	r.world.Core.After(func(op string) error {
 		if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
-			r.meter.Shift(route.Namespace, route.Route, r.world.Router.Served(route, r.clock.Now()))
+			r.shifted()
 		}
 		return nil
 	})
@@ -201,13 +201,13 @@ func (r *run) recover() {
 	r.world.Router.Script(router.Script{})
 	r.meter.Play(service.Namespace, service.Name, meter.Steady(100, rates))
 	before := len(r.arns)
-	r.begin("checkout-z", nil)
+	r.begin("checkout-z", map[string]any{"percentage_step": 100, "wait_time": 5})
 	r.rest()
 	if len(r.arns) == before {
 		r.breaks(notAgain, "at once", "it did not start")
 		return
 	}
-	d, err := r.now().Describe(r.arns[before])
+	d, err := r.engine.Describe(r.arns[before])
 	if err != nil {
 		r.breaks(notAgain, "unknown", err.Error())
 		return
@@ -231,13 +231,4 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-func keys(m map[string]bool) []string {
-	var out []string
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }

@@ -2,147 +2,169 @@ package safety
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda/messages"
-
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/engine"
-	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/local"
 	"github.com/stepcanary/stepcanary/internal/memory/world"
 	"github.com/stepcanary/stepcanary/internal/metric"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/step"
+	"github.com/stepcanary/stepcanary/internal/task"
 	"github.com/stepcanary/stepcanary/internal/traffic"
-	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 	"github.com/stepcanary/stepcanary/internal/workload"
-	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
-
-var (
-	start   = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
-	service = workload.Service{Namespace: "shop", Name: "checkout"}
-	route   = traffic.Target{Namespace: "shop", Route: "checkout"}
-	foreign = traffic.Target{Namespace: "shop", Route: "basket"}
-)
-
-// A Scenario is what a rollout meets without any fault.
-type Scenario struct {
-	Name string
-	// Rates are the versions' shares of errors.
-	Rates map[string]float64
-	// Canary scripts the pods of checkout-2.
-	Canary cluster.Script
-	// First is a first deployment: nothing serves before.
-	First bool
-	// Bad tells that the canary must never be promoted.
-	Bad bool
-	// Fields are added to deploy.json.
-	Fields map[string]any
-}
-
-// Scenarios are the ones that are searched.
-var Scenarios = []Scenario{
-	{Name: "good", Rates: map[string]float64{"checkout-1": 0, "checkout-2": 0}},
-	{Name: "bad", Rates: map[string]float64{"checkout-1": 0, "checkout-2": 0.5}, Bad: true},
-	{Name: "crash", Rates: map[string]float64{"checkout-1": 0, "checkout-2": 0}, Canary: cluster.Script{CrashAtWeight: 50}, Bad: true},
-	{Name: "first", Rates: map[string]float64{"checkout-1": 0}, First: true},
-}
 
 // A Result is what one run came to.
 type Result struct {
 	// Broken are the promises that broke, each in a sentence.
 	Broken []string
-	// Calls and Invocations count what could have been disturbed.
-	Calls, Invocations int
+	// Ops are the points that the run came through, Place how many of each there were.
+	Ops   []string
+	Place Place
 	// Path is the states that were entered, of all executions.
 	Path string
 	// Marks are the situations that were reached.
 	Marks map[string]bool
+	// Cut tells that the run was ended in a state from which another had gone on well.
+	Cut bool
+
+	boundaries []boundary
+	// struck is where the last fault struck: the place before it.
+	struck Place
+	hit    int // how many faults struck
 }
 
-// killed is the panic that ends a function where it stands.
-type killed struct{}
-
-// A run is one scenario with its faults.
+// A run is one scenario with its faults. Virtual time lets one goroutine work at a time, so the
+// fields need no lock; what hands the work on is the clock's.
 type run struct {
 	scenario Scenario
-	faults   map[int][]Kind // by call
+	points   map[int][]Kind
 	tasks    map[int][]Kind // by invocation
+	commits  map[int][]Kind
+	faults   int
+	known    func(stamp) bool // whether a run may end in this state; nil for never
 
-	clock   *clock.Virtual
-	world   *world.World
-	meter   *meter.Meter
-	store   *local.Memory
-	access  step.Access
-	machine string
-
-	mu       sync.Mutex
+	clock    *clock.Virtual
+	world    *world.World
+	meter    *meter.Meter
+	access   step.Access
+	machine  string
+	disk     *disk
+	session  *session
 	engine   *local.Engine
-	calls    int
-	invokes  int
+	birth    int // how many engines there were
+	dead     int // functions of engines up to this one have died with it
+	current  *function
+	underWay []*function
+
 	counting bool
+	place    Place
+	ops      []string
+	result   Result
 	arns     []string
 	late     []func()
+	later    []plan
+	hooks    map[string]string
 	broken   map[string]bool
 	marks    map[string]bool
 	ready    map[string]bool
 	noPods   map[string]bool // versions whose pods were taken away
 	edited   bool
+	silent   bool
+	cut      bool
 	wayBack  error // of the last run of Rollback
+	tokens   int
+
+	version, worldAt int // counts what may have changed the world
+	worldIs          stamp
+	split            []string
+	buffer           []byte
 }
 
+// lateWrite is the mark of a call that was stuck.
+const lateWrite = "a write came half an hour late"
+
 // Run runs a scenario with faults and checks it.
-func Run(s Scenario, faults []Fault) Result {
-	r := &run{
-		scenario: s, faults: map[int][]Kind{}, tasks: map[int][]Kind{}, clock: clock.NewVirtual(start),
-		store: local.NewMemory(), broken: map[string]bool{}, marks: map[string]bool{},
-		ready: map[string]bool{}, noPods: map[string]bool{},
-	}
-	for _, f := range faults {
-		if among(f.Kind, invokeKinds) {
-			r.tasks[f.At] = append(r.tasks[f.At], f.Kind)
-		} else {
-			r.faults[f.At] = append(r.faults[f.At], f.Kind)
-		}
-	}
+func Run(s Scenario, faults []Fault) Result { return runUntil(s, faults, nil) }
+
+// runUntil is Run that ends, once all faults have struck, in a state that is known.
+func runUntil(s Scenario, faults []Fault, known func(stamp) bool) Result {
+	r := newRun(s, faults)
+	r.known = known
 	r.build()
-	defer r.close()
+	defer func() { _ = r.engine.Close() }()
 	r.begin("checkout-x", s.Fields)
 	r.rest()
-	r.mu.Lock()
 	late := r.late
 	r.late = nil
-	r.mu.Unlock()
 	for _, again := range late {
 		r.clock.Go(again)
 		r.rest()
 	}
-	r.mu.Lock()
-	r.counting = false
-	calls, invokes := r.calls, r.invokes
-	r.mu.Unlock()
-	r.checkEnd()
-	r.recover()
-	return Result{Broken: keys(r.broken), Calls: calls, Invocations: invokes, Path: r.path(), Marks: r.marks}
+	r.counting, r.current = false, nil
+	r.result.Ops, r.result.Place, r.result.Marks, r.result.Cut = r.ops, r.place, r.marks, r.cut
+	if !r.cut {
+		r.checkEnd()
+		r.recover()
+		r.result.Path = r.path()
+	}
+	r.result.Broken = keys(r.broken)
+	return r.result
+}
+
+func newRun(s Scenario, faults []Fault) *run {
+	r := &run{
+		scenario: s, points: map[int][]Kind{}, tasks: map[int][]Kind{}, commits: map[int][]Kind{}, faults: len(faults),
+		clock: clock.NewVirtual(start), broken: map[string]bool{}, marks: map[string]bool{},
+		ready: map[string]bool{}, noPods: map[string]bool{}, hooks: map[string]string{}, worldAt: -1,
+	}
+	for _, f := range faults {
+		at := r.points
+		switch {
+		case slices.Contains(invokeKinds, f.Kind):
+			at = r.tasks
+		case slices.Contains(commitKinds, f.Kind):
+			at = r.commits
+		}
+		at[f.At] = append(at[f.At], f.Kind)
+	}
+	return r
+}
+
+// ticking is the clock of all that functions do: it knows who goes on after a wait.
+type ticking struct {
+	*clock.Virtual
+	r *run
+}
+
+func (t ticking) Sleep(ctx context.Context, d time.Duration) error {
+	f, _ := ctx.Value(functionKey{}).(*function)
+	t.r.waits(f)
+	err := t.Virtual.Sleep(ctx, d)
+	t.r.current = f
+	t.r.know(f, "woke")
+	return err
 }
 
 // build makes the world: version 1 serves, a service of somebody else's stands beside it.
 func (r *run) build() {
-	r.world = world.New(r.clock)
+	c := ticking{r.clock, r}
+	r.world = world.New(c)
 	w := r.world
+	pace := metric.Pace{Every: max(r.scenario.Pace, 5*time.Second), Lag: 2 * time.Second}
 	r.meter = meter.New(r.clock, meter.Options{
-		Pace:   metric.Pace{Every: 5 * time.Second, Lag: 2 * time.Second},
+		Pace:   pace,
 		Before: func(context.Context, meter.Call) error { return r.before("metric.Intervals") },
 		After:  func(context.Context, meter.Call) error { return r.after("metric.Intervals") },
 	})
@@ -150,301 +172,151 @@ func (r *run) build() {
 		Cluster: w.Cluster, Records: w.Records,
 		Router: func(string) (traffic.Router, error) { return w.Router, nil },
 	}
+	r.disk = newDisk(len(r.commits) > 0)
 	r.start()
 	r.meter.Play(service.Namespace, service.Name, meter.Steady(100, r.rates()))
 	w.Router.Define(foreign, map[string]rollout.Weight{"basket": 70, "basket-next": 30})
 	w.Cluster.Place(foreign.Namespace, workload.Version{Name: "basket", Deployment: "basket", Replicas: 1})
 	if !r.scenario.First {
-		r.begin("checkout-w", nil)
-		r.rest()
+		r.seed()
+		r.shifted()
+		r.ready["checkout-1"] = true
 	}
 	w.Cluster.Behave(service.Namespace, "checkout-2", r.scenario.Canary)
 	w.Core.Before(r.before)
 	w.Core.After(r.after)
 	r.counting = true
-	r.arns = nil
 }
 
-// rates are the scenario's, and good ones for every version of a recovery.
+// rates are the scenario's, and good ones for every other version.
 func (r *run) rates() map[string]float64 {
 	rates := map[string]float64{}
-	for i := 1; i < 9; i++ {
-		rates[fmt.Sprintf("checkout-%d", i)] = 0
+	for i := 1; i <= versions; i++ {
+		rates[version(i)] = 0
 	}
 	maps.Copy(rates, r.scenario.Rates)
 	return rates
 }
 
-// start starts an engine on the store.
-func (r *run) start() {
-	ports := engine.Ports{
-		Open:  func(context.Context, string) (step.Access, error) { return r.access, nil },
-		Meter: func(context.Context, json.RawMessage) (metric.Meter, error) { return r.meter, nil },
-		Clock: r.clock,
+// versions is more than a run ever has.
+const versions = 8
+
+// shifted tells the meter how the users' requests are split now.
+func (r *run) shifted() {
+	served := r.world.Router.Served(route, r.clock.Now())
+	r.meter.Shift(route.Namespace, route.Route, served)
+	r.split = append(r.split, r.clock.Now().Format("15:04:05.999999999 ")+weightsText(served))
+}
+
+// definitions are read once for all runs.
+var definitions sync.Map
+
+func parse(text string) (*asl.Definition, error) {
+	if d, ok := definitions.Load(text); ok {
+		return d.(*asl.Definition), nil
 	}
-	e, err := engine.LocalWith(local.Options{Clock: r.clock, Store: r.store}, ports, r.disturb)
+	d, err := asl.Parse([]byte(text), asl.Options{})
+	if err == nil {
+		definitions.Store(text, d)
+	}
+	return d, err
+}
+
+// start starts an engine on the disk.
+func (r *run) start() {
+	r.birth++
+	s := &session{disk: r.disk, committing: r.committing, die: func() { r.crash(true) }}
+	r.session = s
+	ports := engine.Ports{
+		Open:       func(context.Context, string) (step.Access, error) { return r.access, nil },
+		Meter:      func(context.Context, json.RawMessage) (metric.Meter, error) { return r.meter, nil },
+		Clock:      ticking{r.clock, r},
+		Executions: (*stepFunctions)(r), Answerer: (*stepFunctions)(r),
+	}
+	o := local.Options{
+		Clock: r.clock, Store: s, Parse: parse,
+		// Of the time between tries, always the same part: a run follows from its faults.
+		Random:   func() float64 { return 0.618 },
+		NewUUID:  func() string { return "00000000-0000-4000-8000-000000000000" },
+		NewToken: r.token,
+	}
+	e, err := engine.LocalWith(o, ports, r.disturb(r.birth))
 	if err != nil {
 		panic(err) // a defect of the search itself
 	}
-	r.mu.Lock()
 	r.engine, r.machine = e, e.Machines()[0].ARN
-	r.mu.Unlock()
 }
 
-func (r *run) close() { _ = r.now().Close() }
+// crash ends the engine, and starts another on what is stored. Where the old one is in the middle
+// of a step, that is once the step is over, which nothing of is stored any more.
+func (r *run) crash(inStep bool) {
+	r.session.dead = true
+	r.disk = r.disk.crashed()
+	r.hooks = map[string]string{}
+	old := r.engine
+	next := func() {
+		old.Abandon()
+		r.start()
+	}
+	if inStep {
+		r.dead = r.birth
+		r.clock.AfterFunc(0, next)
+		return
+	}
+	next()
+}
 
-func (r *run) now() *local.Engine {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.engine
+// stepFunctions is the Step Functions API as functions reach it: that of the engine that is there now.
+type stepFunctions run
+
+func (s *stepFunctions) Answer(_ context.Context, token string, output json.RawMessage) error {
+	err := s.engine.SendTaskSuccess(token, string(output))
+	var f *local.Fault
+	if errors.As(err, &f) && f.Kind == local.TaskTimedOut {
+		return task.ErrAnswered
+	}
+	return err
+}
+
+func (s *stepFunctions) Ended(_ context.Context, arn string) (bool, error) {
+	d, err := s.engine.Describe(arn)
+	var f *local.Fault
+	if errors.As(err, &f) {
+		return true, nil
+	}
+	s.knows(fmt.Sprintf("%s is %s", arn, d.Status))
+	return err == nil && d.Status != asl.Running, err
+}
+
+func (s *stepFunctions) knows(what string) { (*run)(s).know(s.current, what) }
+
+func (s *stepFunctions) Input(_ context.Context, arn string) (json.RawMessage, error) {
+	d, err := s.engine.Describe(arn)
+	return json.RawMessage(d.Input), err
 }
 
 // rest lets everything come to its end.
 func (r *run) rest() {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if r.clock.Wait(ctx) != nil {
 		r.breaks(unresting)
 	}
 }
 
-const template = `
-{apiVersion: v1, kind: Service, metadata: {name: "${MICROSERVICE_NAME}-${CANARY_VERSION}", namespace: "${KUBERNETES_NAMESPACE}"}, spec: {selector: {version: "${CANARY_VERSION}"}, ports: [{port: 80}]}}
----
-{apiVersion: apps/v1, kind: Deployment, metadata: {name: "${MICROSERVICE_NAME}-${CANARY_VERSION}", namespace: "${KUBERNETES_NAMESPACE}"}, spec: {replicas: 2, selector: {matchLabels: {version: "${CANARY_VERSION}"}}, template: {metadata: {labels: {version: "${CANARY_VERSION}"}}, spec: {containers: [{name: app, image: "${CONTAINER_IMAGE}"}]}}}}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: "${MICROSERVICE_NAME}", namespace: "${KUBERNETES_NAMESPACE}"}
-spec:
-  parentRefs: [{name: gateway}]
-  rules:
-  - backendRefs: [${CANARY_ROUTES}]
-`
-
-// begin starts a rollout in two steps and a bake of half a minute each.
+// begin starts a rollout.
 func (r *run) begin(name string, extra map[string]any) {
-	doc := map[string]any{
-		"cluster_name": "c", "kubernetes_namespace": service.Namespace, "microservice_name": service.Name,
-		"container_image": "podlet:2", "config_file": base64.StdEncoding.EncodeToString([]byte(template)),
-		"percentage_step": 50, "wait_time": 30, "pause_limit": "1h", "drain": "5s",
-		"metrics": map[string]any{"provider": "prometheus", "queries": "traefik"},
-	}
-	maps.Copy(doc, extra)
-	input, _ := json.Marshal(doc)
-	arn, _, err := r.now().Start(local.StartInput{MachineARN: r.machine, Name: name, Input: string(input)})
+	arn, _, err := r.engine.Start(local.StartInput{MachineARN: r.machine, Name: name, Input: input(extra)})
 	if err == nil {
-		r.mu.Lock()
 		r.arns = append(r.arns, arn)
-		r.mu.Unlock()
 	}
 }
-
-// before is the moment before a call of a driver.
-func (r *run) before(op string) error {
-	r.mu.Lock()
-	if !r.counting {
-		r.mu.Unlock()
-		return nil
-	}
-	r.calls++
-	kinds := r.faults[r.calls]
-	r.mu.Unlock()
-	for _, k := range kinds {
-		switch k {
-		case Throttled:
-			return fmt.Errorf("injected: %w", fault.Transient)
-		case Conflicted:
-			return fmt.Errorf("injected: %w", fault.Conflict)
-		case Refused:
-			return fmt.Errorf("injected: %w", fault.Invalid)
-		case KillBefore:
-			panic(killed{})
-		case Stuck:
-			r.mark("a write came half an hour late")
-			_ = r.clock.Sleep(context.Background(), 30*time.Minute)
-		case Lost, KillAfter:
-			r.markNext(op, k)
-		default:
-			r.act(k)
-		}
-	}
-	return nil
-}
-
-// markNext lets after know that this very call is to be disturbed: calls do not overlap, because
-// virtual time runs one function at a time.
-func (r *run) markNext(op string, k Kind) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.marks["next "+op+" "+string(k)] = true
-}
-
-func (r *run) taken(op string, k Kind) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	key := "next " + op + " " + string(k)
-	was := r.marks[key]
-	delete(r.marks, key)
-	return was
-}
-
-// after is the moment after a call that took effect.
-func (r *run) after(op string) error {
-	if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
-		r.meter.Shift(route.Namespace, route.Route, r.world.Router.Served(route, r.clock.Now()))
-	}
-	r.checkCall()
-	if r.taken(op, KillAfter) {
-		panic(killed{})
-	}
-	if r.taken(op, Lost) {
-		return fmt.Errorf("injected: %w: the answer was lost", fault.Transient)
-	}
-	return nil
-}
-
-// disturb stands around a function, as AWS does.
-func (r *run) disturb(name string, f local.Handler) local.Handler {
-	call := func(ctx context.Context, input json.RawMessage) (out json.RawMessage, err error) {
-		defer func() {
-			if x := recover(); x != nil {
-				if _, ok := x.(killed); !ok {
-					panic(x)
-				}
-				out, err = nil, messages.InvokeResponse_Error{Type: "Lambda.Unknown", Message: "the function was killed"}
-			}
-		}()
-		return f(ctx, input)
-	}
-	return func(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
-		r.mu.Lock()
-		var kinds []Kind
-		if r.counting {
-			r.invokes++
-			kinds = r.tasks[r.invokes]
-		}
-		r.mu.Unlock()
-		for _, k := range kinds {
-			switch k {
-			case Garbage:
-				if _, err := call(ctx, input); err != nil {
-					return nil, err
-				}
-				return json.RawMessage(`[]`), nil
-			case Twice:
-				_, _ = call(ctx, input)
-			case Late:
-				r.clock.AfterFunc(10*time.Minute, func() { r.zombie(call, input) })
-			case VeryLate:
-				r.mu.Lock()
-				r.late = append(r.late, func() { r.zombie(call, input) })
-				r.mu.Unlock()
-			}
-		}
-		out, err := call(ctx, input)
-		if name == "rollback" {
-			r.mu.Lock()
-			r.wayBack = err
-			r.mu.Unlock()
-		}
-		return out, err
-	}
-}
-
-// zombie runs a function that nobody waits for any more.
-func (r *run) zombie(call local.Handler, input json.RawMessage) {
-	if _, err := call(context.Background(), input); err != nil && strings.Contains(err.Error(), string(fault.Fenced)) {
-		r.mark("a late duplicate was fenced off")
-	}
-}
-
-func (r *run) mark(what string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.marks[what] = true
-}
-
-// act lets the world do something right before a call.
-func (r *run) act(k Kind) {
-	switch k {
-	case Stop:
-		r.clock.Go(func() { _, _ = r.now().Stop(r.main(), asl.Failure{}) })
-	case Expire:
-		r.clock.Go(func() { _, _ = r.now().Stop(r.main(), asl.Failure{Error: ptr("States.Timeout")}) })
-	case Abort:
-		r.clock.Go(func() { r.ask("Canary.Aborted", "a person said so") })
-	case Pause:
-		r.clock.Go(func() { r.ask("Canary.Asked", `{"id":"p","request":"pause"}`) })
-	case PauseResume:
-		r.clock.Go(func() { r.ask("Canary.Asked", `{"id":"p","request":"pause"}`) })
-		r.clock.AfterFunc(10*time.Minute, func() { r.ask("Canary.Asked", `{"id":"r","request":"resume"}`) })
-	case PromoteNow:
-		r.clock.Go(func() { r.ask("Canary.Asked", `{"id":"n","request":"promote"}`) })
-	case Second:
-		r.clock.Go(func() { r.begin("checkout-y", nil) })
-	case Redrive:
-		r.clock.AfterFunc(time.Hour, func() { _, _ = r.now().Redrive(r.main(), "") })
-	case Edit:
-		r.edited = true
-		r.world.Router.Define(route, map[string]rollout.Weight{"checkout-1": 100})
-	case CanaryDies:
-		r.die("checkout-2")
-	case StableDies:
-		r.die("checkout-1")
-	case Silence:
-		r.meter.Play(service.Namespace, service.Name, meter.Script{})
-	case Deaf:
-		r.world.Router.Script(router.Script{Never: true})
-		r.clock.AfterFunc(10*time.Minute, func() { r.world.Router.Script(router.Script{}) })
-	}
-}
-
-// die takes all pods of a version away.
-func (r *run) die(name string) {
-	r.noPods[name] = true
-	r.world.Cluster.Behave(service.Namespace, name, cluster.Script{Outages: []cluster.Outage{{}}})
-}
-
-func (r *run) main() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.arns) == 0 {
-		return ""
-	}
-	return r.arns[0]
-}
-
-// ask answers the token of the state that waits, if one does.
-func (r *run) ask(name, cause string) {
-	events, err := r.now().History(r.main(), 0, 25000, true, true)
-	if err != nil {
-		return
-	}
-	for _, e := range events {
-		if e.Type != "TaskScheduled" {
-			continue
-		}
-		var p struct{ Payload struct{ Token string } }
-		_ = json.Unmarshal([]byte(e.Details.Parameters), &p)
-		if p.Payload.Token != "" && r.now().SendTaskFailure(p.Payload.Token, asl.Failure{Error: &name, Cause: &cause}) == nil {
-			r.mark("a person was heard: " + name)
-		}
-		return
-	}
-}
-
-func ptr[T any](v T) *T { return &v }
 
 // path is the states that were entered.
 func (r *run) path() string {
 	var b strings.Builder
 	for _, arn := range r.arns {
-		events, err := r.now().History(arn, 0, 25000, false, false)
-		if err != nil && !errors.Is(err, context.Canceled) {
-			continue
-		}
-		for _, e := range events {
+		for _, e := range r.disk.kept[arn].history {
 			if strings.HasSuffix(e.Type, "StateEntered") {
 				b.WriteString(e.Details.Name + " ")
 			}

@@ -6,41 +6,26 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 var (
 	search   = flag.String("search", "short", "short: a part of the single faults; full: all of them, and random ones; long: all pairs too")
 	seed     = flag.Uint64("seed", 1, "of the random search")
 	scenario = flag.String("scenario", "", "the scenario to replay")
+	every    = flag.Int("every", 1, "of the pairs, try one in so many")
 	faults   = flag.String("faults", "", "the faults to replay, such as kill-after@17,stop@23")
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	slog.SetDefault(slog.New(slog.DiscardHandler))
+	debug.SetGCPercent(800) // runs are many, and small
 	os.Exit(m.Run())
-}
-
-// each runs f for every item, on all cores.
-func each[T any](items []T, f func(T)) {
-	work := make(chan T)
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for item := range work {
-				f(item)
-			}
-		})
-	}
-	for _, item := range items {
-		work <- item
-	}
-	close(work)
-	wg.Wait()
 }
 
 // A tally adds up results. Only the first broken runs are told one by one.
@@ -51,6 +36,7 @@ type tally struct {
 	paths map[string]bool
 	marks map[string]int
 	fails int
+	cut   int
 }
 
 func newTally(t *testing.T) *tally {
@@ -58,8 +44,10 @@ func newTally(t *testing.T) *tally {
 }
 
 // try runs a scenario with faults.
-func (c *tally) try(s Scenario, faults []Fault) {
-	r := Run(s, faults)
+func (c *tally) try(s Scenario, faults []Fault) { c.take(s, faults, Run(s, faults)) }
+
+// take counts a result.
+func (c *tally) take(s Scenario, faults []Fault, r Result) {
 	if len(r.Broken) > 0 && len(faults) > 2 {
 		faults = shrink(s, faults)
 		r = Run(s, faults)
@@ -67,7 +55,11 @@ func (c *tally) try(s Scenario, faults []Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.runs++
-	c.paths[r.Path] = true
+	if r.Cut {
+		c.cut++
+	} else {
+		c.paths[r.Path] = true
+	}
 	for m := range r.Marks {
 		c.marks[m]++
 	}
@@ -111,8 +103,8 @@ func TestSingles(t *testing.T) {
 	for _, s := range Scenarios {
 		plain := Run(s, nil)
 		c.try(s, nil)
-		singles := Singles(plain.Calls, plain.Invocations)
-		t.Logf("%s: %d calls, %d invocations, %d single faults", s.Name, plain.Calls, plain.Invocations, len(singles))
+		singles := Singles(Place{}, plain.Place, plain.Ops)
+		t.Logf("%s: %d points, %d invocations, %d commits, %d single faults", s.Name, plain.Place.Points, plain.Place.Invocations, plain.Place.Commits, len(singles))
 		if *search == "short" {
 			singles = part(singles, 7)
 		}
@@ -137,6 +129,11 @@ var sometimes = []string{
 	"a person was heard: Canary.Asked",
 	"a task timed out",
 	"a write came half an hour late",
+	"an engine died at a commit: committed",
+	"an engine died at a commit: uncommitted",
+	"an engine was killed and started again",
+	"an engine was restarted beside its functions",
+	"an execution was redriven",
 	"an execution ended ABORTED",
 	"an execution ended Canary.Refused",
 	"an execution ended Canary.RolledBack",
@@ -158,20 +155,31 @@ func part[T any](items []T, of int) []T {
 	return out
 }
 
-// TestPairs runs the shortest scenarios with every pair of faults, in long.
+// TestPairs runs the small scenarios with every pair of faults, in long.
 func TestPairs(t *testing.T) {
 	if *search != "long" {
-		t.Skip("only with -search long: all pairs take hours")
+		t.Skip("only with -search long: all pairs take the better part of an hour")
 	}
 	c := newTally(t)
-	for _, s := range Scenarios {
-		plain := Run(s, nil)
-		singles := Singles(plain.Calls, plain.Invocations)
-		for i, one := range singles {
-			each(singles[i+1:], func(two Fault) { c.try(s, []Fault{one, two}) })
+	all, merged := 0, 0
+	for _, s := range Small {
+		if *scenario != "" && s.Name != *scenario {
+			continue
 		}
+		p := pairs(s)
+		for _, one := range p.Singles {
+			if len(one.Broken) > 0 {
+				t.Errorf("scenario %s, faults %v: %q", s.Name, one.Fault, one.Broken)
+			}
+		}
+		t.Logf("%s: %d single faults, %d pairs, %d of them merged, %d to try", s.Name, len(p.Singles), p.All, p.Merged, len(p.Tries))
+		all, merged = all+p.All, merged+p.Merged
+		tries := part(p.Tries, *every)
+		began := time.Now()
+		each(tries, func(faults []Fault) { c.take(s, faults, p.try(faults)) })
+		t.Logf("%s: %d tried, %.1f ms each, %d states", s.Name, len(tries), float64(time.Since(began).Microseconds())/1000/float64(max(1, len(tries))), len(p.good.states))
 	}
-	c.tell("pairs of faults")
+	c.tell(fmt.Sprintf("pairs of faults: %d, %d of them merged, %d cut short", all, merged, c.cut))
 }
 
 // TestRandom runs longer combinations, drawn by a seed that the figures name.
@@ -186,7 +194,7 @@ func TestRandom(t *testing.T) {
 	var tries []try
 	for _, s := range Scenarios {
 		plain := Run(s, nil)
-		singles := Singles(plain.Calls, plain.Invocations)
+		singles := Singles(Place{}, plain.Place, plain.Ops)
 		for range runs / len(Scenarios) {
 			var list []Fault
 			for range 2 + rng.IntN(4) {
@@ -208,10 +216,10 @@ func TestReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range Scenarios {
+	for _, s := range slices.Concat(Scenarios, Small) {
 		if s.Name == *scenario {
 			r := Run(s, list)
-			t.Logf("%d calls, %d invocations\npath %s\nmarks %v", r.Calls, r.Invocations, r.Path, r.Marks)
+			t.Logf("%+v\npoints %v\npath %s\nmarks %v", r.Place, r.Ops, r.Path, r.Marks)
 			for _, b := range r.Broken {
 				t.Error(b)
 			}

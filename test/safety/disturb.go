@@ -1,0 +1,358 @@
+package safety
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda/messages"
+
+	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/local"
+	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
+	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
+)
+
+// killed is the panic that ends a function where it stands.
+type killed struct{}
+
+// A function is one that is under way.
+type function struct {
+	name    string
+	engine  int   // the one that it dies with; 0 for none
+	entered stamp // the state in which it was called
+	known   stamp // what it may have learned since
+	waited  bool
+	next    []Kind // what becomes of the call that it is in
+}
+
+type functionKey struct{}
+
+// lambdaLimit is how long a function runs where its task has no limit of its own.
+const lambdaLimit = 15 * time.Minute
+
+// disturb stands around the functions of an engine, as AWS does.
+func (r *run) disturb(engine int) func(string, local.Handler) local.Handler {
+	return func(name string, f local.Handler) local.Handler {
+		return func(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
+			if engine <= r.dead || r.cut {
+				return nil, errDead
+			}
+			return r.invoke(ctx, &function{name: name, engine: engine}, input, f)
+		}
+	}
+}
+
+// invoke calls a function with what goes wrong with this invocation.
+func (r *run) invoke(ctx context.Context, f *function, input json.RawMessage, h local.Handler) (json.RawMessage, error) {
+	task, inTask := local.FromContext(ctx)
+	text := plain(string(input), task.Token)
+	f.known = stampOf(fmt.Appendf(nil, "%s %s %d", f.name, text, r.clock.Now().UnixNano()))
+	if !inTask {
+		r.hooks[text] += r.clock.Now().Format("15:04:05.999999999 ")
+	}
+	if !r.enter(f) {
+		return nil, errDead
+	}
+	limit := lambdaLimit
+	if !task.Deadline.IsZero() {
+		limit = task.Deadline.Sub(r.clock.Now())
+	}
+	for _, k := range r.invoked() {
+		switch k {
+		case Garbage:
+			if _, err := r.call(ctx, f, limit, input, h); err != nil {
+				return nil, err
+			}
+			return json.RawMessage(`[]`), nil
+		case Twice:
+			_, _ = r.call(ctx, f, limit, input, h)
+		case Late:
+			r.afterwards(10*time.Minute, "late "+text, func() { r.duplicate(f.name, limit, input, h) })
+		case VeryLate:
+			r.later = append(r.later, plan{what: "very late " + text})
+			r.late = append(r.late, func() { r.duplicate(f.name, limit, input, h) })
+		}
+	}
+	out, err := r.call(ctx, f, limit, input, h)
+	if f.name == "rollback" {
+		r.wayBack = err
+	}
+	if f.name == "hold" && err == nil {
+		r.holds()
+	}
+	return out, err
+}
+
+// holds is what happens in a Hold, where no function is at work.
+func (r *run) holds() {
+	r.afterwards(time.Second, "hold", func() { _ = r.before(waiting) })
+	if r.scenario.Approves {
+		r.afterwards(20*time.Second, "approve", func() { r.ask("Canary.Asked", `{"id":"a","request":"resume"}`) })
+	}
+}
+
+// enter notes the state that the run is in, and ends the run where that is known.
+func (r *run) enter(f *function) bool {
+	if !r.counting {
+		return true
+	}
+	b := boundary{r.identity(f), r.place}
+	f.entered = b.stamp
+	r.result.boundaries = append(r.result.boundaries, b)
+	if r.known != nil && r.result.hit == r.faults && r.known(b.stamp) {
+		r.cut, r.counting, r.session.dead = true, false, true
+		r.engine.Abandon()
+		return false
+	}
+	return true
+}
+
+// call runs the function once. AWS lets it run to its own limit, whatever becomes of its task.
+func (r *run) call(ctx context.Context, f *function, limit time.Duration, input json.RawMessage, h local.Handler) (out json.RawMessage, err error) {
+	ctx, cancel := clock.WithTimeout(context.WithValue(context.WithoutCancel(ctx), functionKey{}, f), r.clock, limit)
+	defer cancel()
+	before := r.current
+	r.current = f
+	r.underWay = append(r.underWay, f)
+	defer func() {
+		r.underWay = slices.DeleteFunc(r.underWay, func(x *function) bool { return x == f })
+		r.current = before
+		if x := recover(); x != nil {
+			if _, ok := x.(killed); !ok {
+				panic(x)
+			}
+			out, err = nil, messages.InvokeResponse_Error{Type: "Lambda.Unknown", Message: "the function was killed"}
+		}
+	}()
+	out, err = h(ctx, input)
+	if r.before(returning) != nil {
+		return nil, errDead
+	}
+	return out, err
+}
+
+// duplicate runs a function that nobody waits for.
+func (r *run) duplicate(name string, limit time.Duration, input json.RawMessage, h local.Handler) {
+	if r.cut {
+		return
+	}
+	f := &function{name: name, known: stampOf(fmt.Appendf(nil, "again %s %s", name, input))}
+	f.entered = r.identity(f)
+	if _, err := r.call(context.Background(), f, limit, input, h); err != nil && strings.Contains(err.Error(), string(fault.Fenced)) {
+		r.mark("a late duplicate was fenced off")
+	}
+}
+
+// invoked counts an invocation and gives what goes wrong with it.
+func (r *run) invoked() []Kind {
+	if !r.counting {
+		return nil
+	}
+	r.place.Invocations++
+	kinds := r.tasks[r.place.Invocations]
+	r.strike(len(kinds), Place{Invocations: 1})
+	return kinds
+}
+
+// strike notes that faults struck, at a place that was counted up by one.
+func (r *run) strike(n int, one Place) {
+	if n == 0 {
+		return
+	}
+	r.result.hit += n
+	r.result.struck = Place{r.place.Points - one.Points, r.place.Invocations - one.Invocations, r.place.Commits - one.Commits}
+}
+
+// committing counts a commit and tells whether the engine dies before or after it.
+func (r *run) committing() (before, after bool) {
+	if !r.counting {
+		return false, false
+	}
+	r.place.Commits++
+	kinds := r.commits[r.place.Commits]
+	for _, k := range kinds {
+		r.mark("an engine died at a commit: " + string(k))
+	}
+	r.strike(len(kinds), Place{Commits: 1})
+	return slices.Contains(kinds, Uncommitted), slices.Contains(kinds, Committed)
+}
+
+// before is the moment before a call of a driver.
+func (r *run) before(op string) error {
+	f := r.current
+	if f != nil && f.engine > 0 && f.engine <= r.dead {
+		panic(killed{})
+	}
+	if !r.counting {
+		if r.cut {
+			return errDead
+		}
+		return nil
+	}
+	r.know(f, op)
+	r.place.Points++
+	r.ops = append(r.ops, op)
+	kinds := r.points[r.place.Points]
+	r.strike(len(kinds), Place{Points: 1})
+	var end Kind
+	for _, k := range kinds {
+		switch {
+		case aside(op) && !slices.Contains(worldKinds, k): // there is no call that it could strike at
+		case k == Restart:
+			r.mark("an engine was restarted beside its functions")
+			r.crash(false)
+		case k.ends():
+			end = k
+		default:
+			r.act(k)
+			r.version++
+		}
+		r.know(f, string(k))
+	}
+	return r.end(f, end)
+}
+
+// end is what becomes of a call.
+func (r *run) end(f *function, k Kind) error {
+	switch k {
+	case Throttled:
+		return fmt.Errorf("injected: %w", fault.Transient)
+	case Conflicted:
+		return fmt.Errorf("injected: %w", fault.Conflict)
+	case Refused:
+		return fmt.Errorf("injected: %w", fault.Invalid)
+	case KillBefore:
+		panic(killed{})
+	case Crash:
+		r.mark("an engine was killed and started again")
+		r.dead = r.birth
+		r.crash(false)
+		panic(killed{})
+	case Stuck:
+		r.mark(lateWrite)
+		r.waits(f)
+		_ = r.clock.Sleep(context.Background(), 30*time.Minute)
+		r.current = f
+		if f.engine > 0 && f.engine <= r.dead {
+			panic(killed{})
+		}
+		r.know(f, "woke")
+	case Lost, KillAfter:
+		f.next = append(f.next, k)
+	}
+	return nil
+}
+
+// after is the moment after a call that took effect.
+func (r *run) after(op string) error {
+	if !strings.HasSuffix(op, "Read") {
+		r.version++
+	}
+	if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
+		r.shifted()
+	}
+	if r.cut {
+		return nil
+	}
+	r.checkCall()
+	f := r.current
+	if f == nil || len(f.next) == 0 {
+		return nil
+	}
+	k := f.next[0]
+	f.next = nil
+	if k == KillAfter {
+		panic(killed{})
+	}
+	return fmt.Errorf("injected: %w", fault.Transient)
+}
+
+func (r *run) mark(what string) { r.marks[what] = true }
+
+// act lets the world do something right now.
+func (r *run) act(k Kind) {
+	switch k {
+	case Stop:
+		_, _ = r.engine.Stop(r.main(), asl.Failure{})
+	case Expire:
+		_, _ = r.engine.Stop(r.main(), asl.Failure{Error: ptr("States.Timeout")})
+	case Abort:
+		r.ask("Canary.Aborted", "a person said so")
+	case Pause:
+		r.ask("Canary.Asked", `{"id":"p","request":"pause"}`)
+	case Resume:
+		r.ask("Canary.Asked", `{"id":"u","request":"resume"}`)
+	case PauseResume:
+		r.ask("Canary.Asked", `{"id":"p","request":"pause"}`)
+		r.afterwards(10*time.Minute, "resume", func() { r.ask("Canary.Asked", `{"id":"r","request":"resume"}`) })
+	case PromoteNow:
+		r.ask("Canary.Asked", `{"id":"n","request":"promote"}`)
+	case Second:
+		r.begin("checkout-y", nil)
+	case Redrive:
+		r.afterwards(time.Hour, "redrive", func() {
+			if _, err := r.engine.Redrive(r.main(), ""); err == nil {
+				r.mark("an execution was redriven")
+			}
+		})
+	default:
+		r.harm(k)
+	}
+}
+
+// harm lets something happen to the service and what stands around it.
+func (r *run) harm(k Kind) {
+	switch k {
+	case Edit:
+		r.edited = true
+		r.world.Router.Define(route, map[string]rollout.Weight{"checkout-1": 100})
+	case CanaryDies:
+		r.die("checkout-2")
+	case StableDies:
+		r.die("checkout-1")
+	case Silence:
+		r.silent = true
+		r.meter.Play(service.Namespace, service.Name, meter.Script{})
+	case Deaf:
+		r.world.Router.Script(router.Script{Never: true})
+		r.afterwards(10*time.Minute, "hear", func() {
+			r.world.Router.Script(router.Script{})
+			r.version++
+		})
+	}
+}
+
+// die takes all pods of a version away.
+func (r *run) die(name string) {
+	r.noPods[name] = true
+	r.world.Cluster.Behave(service.Namespace, name, cluster.Script{Outages: []cluster.Outage{{}}})
+}
+
+func (r *run) main() string { return r.arns[0] }
+
+// ask answers the token of the state that waits, if one does.
+func (r *run) ask(name, cause string) {
+	for _, token := range r.disk.kept[r.main()].record.Execution.Tokens() {
+		if r.engine.SendTaskFailure(token, asl.Failure{Error: &name, Cause: &cause}) == nil {
+			r.mark("a person was heard: " + name)
+		}
+	}
+}
+
+// token is the next one; none is like another.
+func (r *run) token() string {
+	r.tokens++
+	return fmt.Sprintf("AQCE-%d-of-this-run", r.tokens)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func weightsText(w map[string]rollout.Weight) string { return fmt.Sprint(w) }

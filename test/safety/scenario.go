@@ -1,0 +1,145 @@
+package safety
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/spec"
+	"github.com/stepcanary/stepcanary/internal/step"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+	"github.com/stepcanary/stepcanary/internal/workload"
+	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
+)
+
+var (
+	start   = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	service = workload.Service{Namespace: "shop", Name: "checkout"}
+	route   = traffic.Target{Namespace: "shop", Route: "checkout"}
+	foreign = traffic.Target{Namespace: "shop", Route: "basket"}
+)
+
+// A Scenario is what a rollout meets without any fault.
+type Scenario struct {
+	Name string
+	// Rates are the versions' shares of errors.
+	Rates map[string]float64
+	// Canary scripts the pods of checkout-2.
+	Canary cluster.Script
+	// First is a first deployment: nothing serves before.
+	First bool
+	// Bad tells that the canary must never be promoted.
+	Bad bool
+	// Fields are added to deploy.json.
+	Fields map[string]any
+	// Approves has a person say go on, 20 s after each Hold began.
+	Approves bool
+	// Pace is how often the metrics source has numbers; 5 s where it is zero.
+	Pace time.Duration
+}
+
+// Scenarios are searched for single faults, and for combinations drawn at random.
+var Scenarios = []Scenario{
+	{Name: "good"},
+	{Name: "bad", Rates: map[string]float64{"checkout-2": 0.5}, Bad: true},
+	{Name: "crash", Canary: cluster.Script{CrashAtWeight: 50}, Bad: true},
+	{Name: "first", First: true},
+	{Name: "approved", Approves: true, Fields: map[string]any{"percentage_step": nil, "pause_limit": "3m", "steps": []any{
+		map[string]any{"weight": 50, "approve": true}, map[string]any{"weight": 100},
+	}}},
+}
+
+// short is the least that still comes through every state but Hold: one look at each of two weights.
+var short = map[string]any{"wait_time": 8, "bake": 8}
+
+// Small are searched for all pairs of faults.
+var Small = []Scenario{
+	{Name: "small-good", Fields: short, Pace: 10 * time.Second},
+	{Name: "small-bad", Rates: map[string]float64{"checkout-2": 0.5}, Bad: true, Fields: short, Pace: 10 * time.Second},
+	{Name: "small-first", First: true, Fields: short, Pace: 10 * time.Second},
+}
+
+const template = `
+{apiVersion: v1, kind: Service, metadata: {name: "${MICROSERVICE_NAME}-${CANARY_VERSION}", namespace: "${KUBERNETES_NAMESPACE}"}, spec: {selector: {version: "${CANARY_VERSION}"}, ports: [{port: 80}]}}
+---
+{apiVersion: apps/v1, kind: Deployment, metadata: {name: "${MICROSERVICE_NAME}-${CANARY_VERSION}", namespace: "${KUBERNETES_NAMESPACE}"}, spec: {replicas: 2, selector: {matchLabels: {version: "${CANARY_VERSION}"}}, template: {metadata: {labels: {version: "${CANARY_VERSION}"}}, spec: {containers: [{name: app, image: "${CONTAINER_IMAGE}"}]}}}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: "${MICROSERVICE_NAME}", namespace: "${KUBERNETES_NAMESPACE}"}
+spec:
+  parentRefs: [{name: gateway}]
+  rules:
+  - backendRefs: [${CANARY_ROUTES}]
+`
+
+// input is a deploy.json of two steps and a bake of half a minute each, unless said otherwise.
+func input(extra map[string]any) string {
+	doc := map[string]any{
+		"cluster_name": "c", "kubernetes_namespace": service.Namespace, "microservice_name": service.Name,
+		"container_image": "podlet:2", "config_file": base64.StdEncoding.EncodeToString([]byte(template)),
+		"percentage_step": 50, "wait_time": 30, "pause_limit": "1h", "drain": "5s",
+		"metrics": map[string]any{"provider": "prometheus", "queries": "traefik"},
+	}
+	maps.Copy(doc, extra)
+	maps.DeleteFunc(doc, func(_ string, v any) bool { return v == nil })
+	b, err := json.Marshal(doc)
+	if err != nil {
+		panic(err) // it is made of strings and numbers
+	}
+	return string(b)
+}
+
+// firstObjects are the objects of version 1.
+var firstObjects = sync.OnceValue(func() []workload.Object {
+	doc, err := spec.Parse("deploy.json", []byte(input(nil)))
+	if err != nil {
+		panic(err)
+	}
+	t, err := doc.Template()
+	if err != nil {
+		panic(err)
+	}
+	objects, err := t.Render(spec.Values{
+		Namespace: service.Namespace, Service: service.Name, Image: doc.Image, Version: 1,
+		Routes: []spec.Route{{Name: "checkout-1", Weight: 100}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return objects
+})
+
+// seeded is the rollout that brought version 1 up, before the search begins.
+const seeded = "arn:aws:states:us-east-1:000000000000:execution:stepcanary:checkout-w"
+
+// seed leaves what a first deployment leaves; a test holds the two together.
+func (r *run) seed() {
+	ctx := context.Background()
+	owner := workload.Ownership{Service: service, Version: 1, Execution: seeded}
+	if err := r.world.Cluster.Apply(ctx, firstObjects(), owner); err != nil {
+		panic(err)
+	}
+	v := workload.Version{
+		Name: "checkout-1", Number: 1, Deployment: "checkout-1", Image: "podlet:2", Ours: true, Rollout: seeded,
+	}
+	end := rollout.Fence{Epoch: 1, Seq: rollout.Last + 1}
+	if err := r.world.Router.Settle(ctx, route, "checkout-1", "", end); err != nil {
+		panic(err)
+	}
+	_, err := r.world.Records.Write(ctx, service, record.Record{
+		Epoch: 1, Number: 1, Stable: v, Router: "gateway-api", Route: route.Route,
+		Last: record.End{Execution: seeded, Outcome: step.OutcomePromoted, At: start},
+	})
+	if err != nil {
+		panic(err)
+	}
+}
+
+func version(i int) string { return fmt.Sprintf("checkout-%d", i) }
