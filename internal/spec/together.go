@@ -22,6 +22,9 @@ func (c *confinement) together(docs []document) {
 		backend = "VirtualNode"
 	}
 	back := c.only(docs, backend, version)
+	if router == "app-mesh" && len(c.spec.Match) > 0 {
+		c.whole("match in deploy.json with App Mesh as the router", "no match, because App Mesh splits by weight alone, or a router of kind gateway-api")
+	}
 	if named(docs, "VirtualRouter", "") != nil && named(docs, "HTTPRoute", "") != nil && c.spec.Router.Kind == "" {
 		c.whole("a VirtualRouter and an HTTPRoute", "one of them, or router.kind in deploy.json")
 	}
