@@ -34,6 +34,9 @@ func TestFigures(t *testing.T) {
 		{"bad100", "podlet:v2_errors-100", limits, asl.Failed},
 		{"crash", "podlet:v2_crash-210", limits, asl.Failed},
 		{"bad20-compared", "podlet:v2_errors-20", both, asl.Failed},
+		{"bad100-compared", "podlet:v2_errors-100", both, asl.Failed},
+		{"bad20-default", "podlet:v2_errors-20", nil, asl.Failed},
+		{"bad100-default", "podlet:v2_errors-100", nil, asl.Failed},
 		{"good-compared", "podlet:v2", both, asl.Succeeded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,7 +45,10 @@ func TestFigures(t *testing.T) {
 			host, fields := b.serve(service)
 			const hold, bake, drain = 10 * time.Second, time.Second, 2 * time.Second
 			fields["steps"], fields["wait_time"] = []any{10, 20, 30, 50, 100}, hold.String()
-			fields["bake"], fields["drain"], fields["analysis"] = bake.String(), drain.String(), tt.analysis
+			fields["bake"], fields["drain"] = bake.String(), drain.String()
+			if delete(fields, "analysis"); tt.analysis != nil {
+				fields["analysis"] = tt.analysis
+			}
 			u := b.visit(host)
 			time.Sleep(time.Second) // of users on version 1
 			began := time.Now()
