@@ -25,7 +25,10 @@ type planned struct {
 	Service string        `json:"service"`
 	Steps   []plannedStep `json:"steps"`
 	// Checks are what the canary is held against, at every step.
-	Checks      []string `json:"checks"`
+	Checks []string `json:"checks"`
+	// Gates are asked, in the order of a rollout; Told are told.
+	Gates       []string `json:"gates,omitempty"`
+	Told        []string `json:"told,omitempty"`
 	Shortest    string   `json:"shortest"`
 	Longest     string   `json:"longest"`
 	Events      int      `json:"events"`
@@ -86,7 +89,7 @@ func reckon(s spec.Spec) (planned, error) {
 	}
 	b := s.Budget()
 	p := planned{Service: s.Service, Shortest: brief(b.Shortest), Longest: brief(b.Longest), Events: b.Events}
-	p.Checks = checks(s)
+	p.Checks, p.Gates, p.Told = checks(s), gates(s), told(s)
 	transitions := 6 // Prepare, DeployCanary, AwaitReady, its choice, Promote, the end
 	for _, st := range steps.Steps {
 		hold := time.Duration(st.Hold)
@@ -126,6 +129,32 @@ func checks(s spec.Spec) []string {
 			what += " or takes longer than " + strings.Join(bounds, ", ")
 		}
 		out = append(out, fmt.Sprintf("compared: it %s at most %.3g times as often as stable", what, c.Tolerated))
+	}
+	return out
+}
+
+// gates says who is asked when. A URL may be a secret, so it is not shown.
+func gates(s spec.Spec) []string {
+	var out []string
+	for _, phase := range []struct{ name, when string }{
+		{spec.BeforeRollout, "before the first weight"},
+		{spec.BeforeStep, "before each later weight"},
+		{spec.BeforePromotion, "before stable goes"},
+	} {
+		for _, w := range s.Webhooks {
+			if w.Phase == phase.name {
+				out = append(out, fmt.Sprintf("%s, %s: waits up to %s for a yes", w.Name, phase.when, brief(time.Duration(w.Limit))))
+			}
+		}
+	}
+	return out
+}
+
+// told says who is told what.
+func told(s spec.Spec) []string {
+	var out []string
+	for _, n := range s.Notifications {
+		out = append(out, n.Name+": "+strings.Join(n.On, ", "))
 	}
 	return out
 }

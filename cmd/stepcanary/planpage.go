@@ -27,10 +27,9 @@ func (c *console) printPlan(p planned, rps, from, to float64) {
 	if rps > 0 && p.Refused == "" {
 		c.wrap("\n  ", fmt.Sprintf("it: a rise from %g to %g %% errors at %g requests a second, with a chance of 80 %%", from, to, rps))
 	}
-	c.printf("\nThe canary goes on while\n")
-	for _, what := range p.Checks {
-		c.wrap("  - ", what)
-	}
+	c.list("\nThe canary goes on while\n", p.Checks)
+	c.list("\nIt asks\n", p.Gates)
+	c.list("\nIt tells\n", p.Told)
 	c.printf("\n")
 	c.wrap("", fmt.Sprintf("A good rollout takes about %d state transitions and %.4f USD; its history has at most %d of the 25000 events that it may have.",
 		p.Transitions, p.USD, p.Events))
@@ -39,6 +38,16 @@ func (c *console) printPlan(p planned, rps, from, to float64) {
 	}
 	for _, w := range p.Warnings {
 		c.wrap("Warning: ", w)
+	}
+}
+
+// list prints items below a head, or nothing where there are none.
+func (c *console) list(head string, items []string) {
+	if len(items) > 0 {
+		c.printf("%s", head)
+	}
+	for _, what := range items {
+		c.wrap("  - ", what)
 	}
 }
 

@@ -8,7 +8,55 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepcanary/stepcanary/internal/kube"
+	"github.com/stepcanary/stepcanary/internal/spec"
+	"github.com/stepcanary/stepcanary/internal/workload"
 )
+
+// What a template may hold, what is applied and removed, and what the Role lets the engine do are
+// three lists; they have to name the same kinds.
+func TestEveryKindOfATemplateIsAppliedRemovedAndAllowed(t *testing.T) {
+	if diff := cmp.Diff(spec.Kinds(), kube.Kinds()); diff != "" {
+		t.Errorf("kinds (-a template may hold +Apply takes):\n%s", diff)
+	}
+	for kind, version := range spec.Kinds() {
+		group, _, ok := strings.Cut(version, "/")
+		if !ok {
+			group = "" // the core group
+		}
+		needs := kube.Needs{Service: workload.Service{Namespace: "shop", Name: "cart"}, Kinds: []string{kind}, RouteKind: "HTTPRoute", Route: "cart"}
+		verbs := map[string]bool{}
+		resource := strings.ToLower(kind) + "s"
+		for _, r := range kube.Rules(needs) {
+			if slices.Contains(r.Groups, group) && slices.Contains(r.Resources, resource) {
+				for _, v := range r.Verbs {
+					verbs[v] = true
+				}
+			}
+		}
+		want := []string{"get", "create"}
+		if o := (workload.Object{"kind": kind, "apiVersion": version}); !o.CreateOnly() {
+			want = append(want, "patch", "deletecollection")
+		}
+		for _, v := range want {
+			if !verbs[v] {
+				t.Errorf("%s: the Role does not let the engine %s %s.%s", kind, v, resource, group)
+			}
+		}
+	}
+}
+
+// An autoscaler in deploy.json needs the same rights as one in the template.
+func TestRoleOfAnAutoscaler(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := newConsole(&out, &errs).run(t.Context(), []string{"role", "-o", "json", "../../specfiles/checkout"}); code != exitPromoted {
+		t.Fatalf("exit code %d: %s", code, errs.String())
+	}
+	if text := out.String(); !strings.Contains(text, `"horizontalpodautoscalers"`) {
+		t.Errorf("no right to write autoscalers:\n%s", text)
+	}
+}
 
 func TestRoleIsForOneNamespaceAndOneGroup(t *testing.T) {
 	var out, errs bytes.Buffer

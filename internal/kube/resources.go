@@ -52,6 +52,15 @@ var order = []string{
 	"PodDisruptionBudget", "HorizontalPodAutoscaler", "VirtualRouter", "VirtualService", "HTTPRoute",
 }
 
+// Kinds are the kinds of objects that Apply takes, with their apiVersions.
+func Kinds() map[string]string {
+	out := make(map[string]string, len(applicable))
+	for kind, r := range applicable {
+		out[kind] = r.GroupVersion().String()
+	}
+	return out
+}
+
 // resourceOf gives the resource of an object's kind.
 func resourceOf(o workload.Object) (schema.GroupVersionResource, error) {
 	r, ok := applicable[o.Kind()]

@@ -31,6 +31,15 @@ var allowed = map[string]kindRule{
 	"HTTPRoute":               {"gateway.networking.k8s.io/v1", 10, true, false},
 }
 
+// Kinds are the kinds of objects that a version may consist of, with their apiVersions.
+func Kinds() map[string]string {
+	out := make(map[string]string, len(allowed))
+	for kind, rule := range allowed {
+		out[kind] = rule.version
+	}
+	return out
+}
+
 // reasons say why a kind that people try is not among them.
 var reasons = map[string]string{
 	"Secret":                       "a Secret's content would stay in the execution's history; create it apart and refer to it by name",

@@ -175,10 +175,10 @@ func (s Prepare) tellStart(ctx context.Context, ro Rollout, rec record.Record) {
 	m.tell(start)
 }
 
-// tellEnd tells how a rollout ended, with the bad verdict that led there. An end that was found in
-// the record was told by whoever wrote it.
+// tellEnd tells how a rollout ended, with the bad verdict that led there. Only the run that wrote the
+// end into the record calls it.
 func tellEnd(ctx context.Context, open HookOpener, c clock.Clock, ro Rollout, w *Watch, rec record.Record, end End) {
-	if end.Known || len(ro.Receivers) == 0 {
+	if len(ro.Receivers) == 0 {
 		return
 	}
 	ro.Canary, ro.Stable = rec.Canary, rec.Stable

@@ -1,101 +1,21 @@
 package flow_test
 
 import (
-	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/stepcanary/stepcanary/internal/asl"
-	"github.com/stepcanary/stepcanary/internal/engine"
-	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/hook"
-	"github.com/stepcanary/stepcanary/internal/local"
-	"github.com/stepcanary/stepcanary/internal/metric"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/spec"
-	"github.com/stepcanary/stepcanary/internal/step"
-	"github.com/stepcanary/stepcanary/internal/traffic"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
-
-// A call is one request to a gate or a receiver.
-type call struct {
-	// After is the time since the town was opened.
-	After    time.Duration
-	Delivery string
-	Body     string
-}
-
-// A town is where gates and receivers live, by the host of their URL.
-type town struct {
-	scene  *scene
-	opened time.Time
-	// answer gives what the n-th call to a host gets, counted from 0.
-	answer func(r *http.Request, n int) (status int, body string, err error)
-
-	mu    sync.Mutex
-	calls map[string][]call
-}
-
-// RoundTrip answers a request without a network.
-func (w *town) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, _ := io.ReadAll(r.Body)
-	w.mu.Lock()
-	n := len(w.calls[r.URL.Host])
-	w.calls[r.URL.Host] = append(w.calls[r.URL.Host], call{w.scene.clock.Now().Sub(w.opened), r.Header.Get(hook.DeliveryHeader), string(body)})
-	w.mu.Unlock()
-	status, text, err := w.answer(r, n)
-	if err != nil {
-		return nil, err
-	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text))}, nil
-}
-
-func (w *town) to(host string) []call {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]call(nil), w.calls[host]...)
-}
-
-// open is what the steps reach the town with.
-func (w *town) open() (*hook.Client, error) {
-	return hook.New(hook.Options{Clock: w.scene.clock, Transport: w}), nil
-}
-
-// inTown is a service whose version 1 serves, with both versions healthy and a town beside it.
-func inTown(t *testing.T, answer func(r *http.Request, n int) (int, string, error)) (*scene, *town) {
-	t.Helper()
-	s := newScene(t)
-	w := &town{scene: s, answer: answer, calls: map[string][]call{}}
-	e, err := engine.Local(local.Options{Clock: s.clock}, engine.Ports{
-		Open: func(context.Context, string) (step.Access, error) {
-			return step.Access{Cluster: s.cluster, Records: s.records,
-				Router: func(string) (traffic.Router, error) { return s.router, nil }}, nil
-		},
-		Meter: func(context.Context, json.RawMessage) (metric.Meter, error) { return s.meter, nil },
-		Clock: s.clock, Hooks: w.open,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = e.Close() })
-	s.engine, s.machine = e, e.Machines()[0].ARN
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
-	w.opened = s.clock.Now()
-	return s, w
-}
 
 // says answers every question in the same way.
 func says(status int, body string) func(*http.Request, int) (int, string, error) {
@@ -127,16 +47,8 @@ func gate(phase string, extra fields) fields {
 	return fields{"webhooks": []fields{g}}
 }
 
-// asks has a person answer the waiting task's token at a time from now.
-func (w *town) asks(arn string, after time.Duration, kind fault.Kind, cause string) {
-	w.scene.clock.AfterFunc(after, func() {
-		if err := w.scene.engine.SendTaskFailure(enginetest.Token(w.scene.engine, arn), asl.Failure{Error: ptr(string(kind)), Cause: &cause}); err != nil {
-			w.scene.Error(err)
-		}
-	})
-}
-
 func TestGatePaths(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		answer func(*http.Request, int) (int, string, error)
 		phase  string
@@ -214,6 +126,7 @@ func TestGatePaths(t *testing.T) {
 
 // Nobody gets to the canary before its first gate has opened, and a gate is told what for.
 func TestAGateIsAskedBeforeAnyWeight(t *testing.T) {
+	t.Parallel()
 	asked := false
 	s, w := inTown(t, nil)
 	w.answer = func(*http.Request, int) (int, string, error) {
@@ -248,6 +161,7 @@ func TestAGateIsAskedBeforeAnyWeight(t *testing.T) {
 // A gate is told the weight that comes next, and asked anew for each; the same question has the
 // same name.
 func TestWhatAGateBetweenIsTold(t *testing.T) {
+	t.Parallel()
 	s, w := inTown(t, nil)
 	w.answer = func(_ *http.Request, n int) (int, string, error) {
 		if n == 0 {
@@ -271,6 +185,7 @@ func TestWhatAGateBetweenIsTold(t *testing.T) {
 
 // A gate is asked when the step's time is over, and not by the watcher's every look.
 func TestAGateIsNotHammered(t *testing.T) {
+	t.Parallel()
 	s, w := inTown(t, after(4, `{"hookStatus":"IN_PROGRESS","callBackDelay":100}`, yes))
 	s.run(gate("step", fields{"limit": "30m"}))
 	calls := w.to("smoke.example")
@@ -286,6 +201,7 @@ func TestAGateIsNotHammered(t *testing.T) {
 
 // A gate that takes its time to answer does not keep the watcher from seeing pods die.
 func TestASlowGateHidesNoCrash(t *testing.T) {
+	t.Parallel()
 	s, w := inTown(t, nil)
 	w.answer = func(r *http.Request, _ int) (int, string, error) {
 		return 200, yes, s.clock.Sleep(r.Context(), 25*time.Second)
@@ -301,6 +217,7 @@ func TestASlowGateHidesNoCrash(t *testing.T) {
 
 // Where a person is asked, the gate is asked on, and the person's word counts for it.
 func TestAPersonDecidesAboutASilentGate(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		phase string
 		wish  rollout.Wish
@@ -313,12 +230,12 @@ func TestAPersonDecidesAboutASilentGate(t *testing.T) {
 		"nobody, at the last moment": {"pre-promotion", "", back},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, w := inTown(t, says(503, ""))
+			s, _ := inTown(t, says(503, ""))
 			extra := gate(tt.phase, nil)
 			extra["on_undecided"], extra["pause_limit"], extra["percentage_step"] = "ask", "1h", 50
 			arn := s.begin(extra)
 			if tt.wish != "" {
-				w.asks(arn, 12*time.Minute, fault.Asked, wish(1, tt.wish))
+				s.ask(arn, 12*time.Minute, fault.Asked, wish(1, tt.wish))
 			}
 			e := s.end(arn)
 			if !strings.HasSuffix(e.path, tt.want) {
@@ -333,12 +250,13 @@ func TestAPersonDecidesAboutASilentGate(t *testing.T) {
 
 // A person's word about a gate before the first weight is no approval of the first step.
 func TestAWordAboutAGateIsNoApproval(t *testing.T) {
-	s, w := inTown(t, says(503, ""))
+	t.Parallel()
+	s, _ := inTown(t, says(503, ""))
 	extra := gate("pre-rollout", nil)
 	extra["on_undecided"], extra["pause_limit"], extra["percentage_step"] = "ask", "1h", nil
 	extra["steps"] = []any{fields{"weight": 50, "approve": true}, 100}
 	arn := s.begin(extra)
-	w.asks(arn, 10*time.Minute, fault.Asked, wish(1, rollout.WishResume))
+	s.ask(arn, 10*time.Minute, fault.Asked, wish(1, rollout.WishResume))
 	if e := s.end(arn); !strings.HasSuffix(e.path, "HealthCheck Hold HealthCheck"+back) || !strings.Contains(e.cause, "waiting for a person's word") {
 		t.Errorf("path %s (%s); want the step to wait for its own approval", e.path, e.cause)
 	}
@@ -346,10 +264,11 @@ func TestAWordAboutAGateIsNoApproval(t *testing.T) {
 
 // A pause is no time in which a gate has to answer.
 func TestAPauseDoesNotCountForAGate(t *testing.T) {
-	s, w := inTown(t, after(12, notYet, yes))
+	t.Parallel()
+	s, _ := inTown(t, after(12, notYet, yes))
 	arn := s.begin(gate("step", nil))
-	w.asks(arn, 90*time.Second, fault.Asked, wish(1, rollout.WishPause))
-	w.asks(arn, 3*time.Hour, fault.Asked, wish(2, rollout.WishResume))
+	s.ask(arn, 90*time.Second, fault.Asked, wish(1, rollout.WishPause))
+	s.ask(arn, 3*time.Hour, fault.Asked, wish(2, rollout.WishResume))
 	if e := s.end(arn); !strings.HasSuffix(e.path, promoted) {
 		t.Errorf("path %s (%s)", e.path, e.cause)
 	}
@@ -358,6 +277,7 @@ func TestAPauseDoesNotCountForAGate(t *testing.T) {
 // What the engine may not ask is refused before anything is changed, and so is every gate where the
 // engine asks nobody.
 func TestAGateThatMayNotBeAskedIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		url   string
 		cause string
@@ -383,6 +303,7 @@ func TestAGateThatMayNotBeAskedIsRefused(t *testing.T) {
 
 // What a plan says of gates is enough for what they take.
 func TestBudgetsOfGatesAreKept(t *testing.T) {
+	t.Parallel()
 	for _, phase := range []string{"pre-rollout", "step", "pre-promotion"} {
 		for _, limit := range []string{"5m", "2h"} {
 			s, _ := inTown(t, says(503, ""))
@@ -399,242 +320,6 @@ func TestBudgetsOfGatesAreKept(t *testing.T) {
 				t.Errorf("%s, %s: %d events in %v; the plan said %d in %v at most", phase, limit, len(events), took, b.Events, b.Longest)
 			}
 		}
-	}
-}
-
-// told is what a receiver was told that knows a repetition by its delivery, and takes it for none.
-func told(calls []call) (out []string) {
-	known := map[string]bool{}
-	for _, c := range calls {
-		if known[c.Delivery] {
-			continue
-		}
-		known[c.Delivery] = true
-		var m hook.Message
-		_ = json.Unmarshal([]byte(c.Body), &m)
-		what := string(m.On)
-		switch m.On {
-		case hook.OnVerdict:
-			what += " " + m.Verdict
-		case hook.OnEnd:
-			what += " " + m.End
-		case hook.OnHold:
-			what += " " + m.Needs
-		}
-		out = append(out, fmt.Sprintf("%s at %d", what, m.Weight))
-	}
-	return out
-}
-
-// team is told everything, at https://team.example.
-var team = fields{"name": "team", "url": "https://team.example/t0ken", "on": []string{"start", "step", "hold", "verdict", "end"}}
-
-func TestWhatATeamIsTold(t *testing.T) {
-	halves := fields{"percentage_step": 50, "notifications": []fields{team}}
-	with := func(extra fields) fields {
-		out := fields{}
-		for _, m := range []fields{halves, extra} {
-			for k, v := range m {
-				out[k] = v
-			}
-		}
-		return out
-	}
-	for name, tt := range map[string]struct {
-		world func(s *scene)
-		input fields
-		ask   func(w *town, arn string)
-		want  []string
-	}{
-		"a promotion": {
-			want: []string{"start at 0", "step at 50", "verdict healthy at 50", "step at 100", "end Promoted at 100"},
-		},
-		"a bad canary": {
-			world: func(s *scene) { s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1}) },
-			want:  []string{"start at 0", "step at 50", "verdict unhealthy at 50", "end RolledBack at 0"},
-		},
-		"pods that never start": {
-			world: func(s *scene) { s.cluster.Behave("shop", "checkout-2", cluster.Script{PullFails: true}) },
-			want:  []string{"start at 0", "end RolledBack at 0"},
-		},
-		"a pause": {
-			ask: func(w *town, arn string) {
-				w.asks(arn, 30*time.Second, fault.Asked, wish(1, rollout.WishPause))
-				w.asks(arn, 5*time.Hour, fault.Asked, wish(2, rollout.WishResume))
-			},
-			// The look that the person interrupted has told its verdict, and nobody else knows.
-			want: []string{"start at 0", "step at 50", "verdict healthy at 50", "verdict healthy at 50", "hold resume at 50", "step at 100", "end Promoted at 100"},
-		},
-		"an approval that nobody gives": {
-			input: fields{"percentage_step": nil, "steps": []any{fields{"weight": 50, "approve": true}, 100}, "pause_limit": "1h"},
-			want:  []string{"start at 0", "step at 50", "verdict healthy at 50", "hold approval at 50", "end RolledBack at 0"},
-		},
-		"an abort": {
-			ask:  func(w *town, arn string) { w.asks(arn, 30*time.Second, fault.Aborted, "no") },
-			want: []string{"start at 0", "step at 50", "verdict healthy at 50", "end RolledBack at 0"},
-		},
-		"a stopped execution": {
-			ask: func(w *town, arn string) {
-				w.scene.clock.AfterFunc(90*time.Second, func() { _, _ = w.scene.engine.Stop(arn, asl.Failure{}) })
-			},
-			want: []string{"start at 0", "step at 50", "verdict healthy at 50", "step at 100", "end RolledBack at 0"},
-		},
-		"a way back that fails for good": {
-			world: func(s *scene) {
-				s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1})
-				s.core.Before(func(op string) error {
-					if op == "traffic.Settle" {
-						return fault.Transient
-					}
-					return nil
-				})
-			},
-			want: []string{"start at 0", "step at 50", "end NeedsOperator at 0"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, w := inTown(t, says(200, "ok"))
-			if tt.world != nil {
-				tt.world(s)
-			}
-			arn := s.begin(with(tt.input))
-			if tt.ask != nil {
-				tt.ask(w, arn)
-			}
-			s.end(arn)
-			s.rest()
-			if diff := cmp.Diff(tt.want, told(w.to("team.example"))); diff != "" {
-				t.Errorf("told (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// A function that runs twice tells an end once, and a step in the very same words, so that the
-// receiver knows it by its delivery.
-func TestADuplicateTellsNothingNew(t *testing.T) {
-	s, w := inTown(t, says(200, "ok"))
-	open := func(context.Context, string) (step.Access, error) {
-		return step.Access{Cluster: s.cluster, Records: s.records,
-			Router: func(string) (traffic.Router, error) { return s.router, nil }}, nil
-	}
-	arn := s.begin(fields{"notifications": []fields{{"name": "team", "url": "https://team.example/", "on": []string{"start", "step", "end"}}}})
-	s.clock.AfterFunc(30*time.Second, func() { // a twin of the look at the first step
-		look := step.HealthCheck{Open: open, Clock: s.clock, Hooks: w.open,
-			Meter: func(context.Context, json.RawMessage) (metric.Meter, error) { return s.meter, nil }}
-		if _, err := look.Run(t.Context(), s.event(arn, "HealthCheck")); err != nil {
-			t.Error(err)
-		}
-	})
-	s.end(arn)
-	s.rest()
-	before := w.to("team.example")
-	want := []string{"start at 0", "step at 25", "step at 50", "step at 75", "step at 100", "end Promoted at 100"}
-	if diff := cmp.Diff(want, told(before)); diff != "" || len(before) != len(want)+1 {
-		t.Errorf("%d messages; want the twin's beside these, in the same words (-want +got):\n%s", len(before), diff)
-	}
-	for name, again := range map[string]func(context.Context, step.Event) (step.End, error){
-		"Promote":  step.Promote{Open: open, Clock: s.clock, Hooks: w.open}.Run,
-		"Rollback": step.Rollback{Open: open, Clock: s.clock, Hooks: w.open}.Run,
-	} {
-		if end, err := again(t.Context(), s.event(arn, "Promote")); err != nil || end.Outcome != step.OutcomePromoted {
-			t.Errorf("%s again = %+v, %v", name, end, err)
-		}
-	}
-	if diff := cmp.Diff(before, w.to("team.example")); diff != "" {
-		t.Errorf("the end was told again:\n%s", diff)
-	}
-}
-
-// Prepare that is tried again, because its answer was lost, does not tell of a second start.
-func TestAStartIsToldOnce(t *testing.T) {
-	s, w := inTown(t, says(200, "ok"))
-	lost := false
-	s.core.After(func(op string) error {
-		if op == "record.Write" && !lost {
-			lost = true
-			return fault.Transient // it took effect, and the answer was lost
-		}
-		return nil
-	})
-	s.run(fields{"notifications": []fields{team}})
-	s.rest()
-	starts := 0
-	for _, m := range told(w.to("team.example")) {
-		if m == "start at 0" {
-			starts++
-		}
-	}
-	if starts > 1 || !lost {
-		t.Errorf("%d starts were told; want one at most", starts)
-	}
-}
-
-// A receiver that is down costs a rollout seconds and nothing else.
-func TestAReceiverThatIsDownDoesNoHarm(t *testing.T) {
-	took := func(answer func(*http.Request, int) (int, string, error)) time.Duration {
-		s, w := inTown(t, answer)
-		began := s.clock.Now()
-		e := s.run(fields{"notifications": []fields{team}})
-		if !strings.HasSuffix(e.path, promoted) {
-			t.Errorf("path %s (%s)", e.path, e.cause)
-		}
-		s.settled("checkout-2")
-		if len(w.to("team.example")) == 0 {
-			t.Error("nobody was told")
-		}
-		return s.clock.Now().Sub(began)
-	}
-	well, down := took(says(200, "ok")), took(says(503, ""))
-	slow := took(func(r *http.Request, _ int) (int, string, error) {
-		return 0, "", errors.New("gave up")
-	})
-	t.Logf("told: %v; answered 503: %v; no answer: %v", well, down, slow)
-	for what, d := range map[string]time.Duration{"answers 503": down, "does not answer": slow} {
-		if d > well+20*time.Second {
-			t.Errorf("a receiver that %s: %v; want about the %v of one that is well", what, d, well)
-		}
-	}
-}
-
-// An autoscaler comes and goes with its version, and the canary begins as large as stable is, within
-// what the autoscaler allows.
-func TestAnAutoscalerComesAndGoesWithItsVersion(t *testing.T) {
-	for name, tt := range map[string]struct {
-		stable, canary int
-		rates          map[string]float64
-		serves         string
-	}{
-		"as large as stable":      {7, 7, map[string]float64{"checkout-1": 0, "checkout-2": 0}, "checkout-2"},
-		"no larger than allowed":  {12, 9, map[string]float64{"checkout-1": 0, "checkout-2": 0}, "checkout-2"},
-		"no smaller than allowed": {1, 3, map[string]float64{"checkout-1": 0, "checkout-2": 1}, "checkout-1"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newScene(t)
-			s.first()
-			s.play(tt.rates)
-			s.cluster.Scale("shop", "checkout-1", tt.stable)
-			seen := 0
-			s.atShift(1, func() {
-				if !s.cluster.Has("shop", "HorizontalPodAutoscaler", "checkout-2") || s.cluster.Has("shop", "HorizontalPodAutoscaler", "checkout-1") {
-					t.Error("want an autoscaler of checkout-2 alone")
-				}
-				st, _ := s.cluster.Status("shop", "checkout-2", s.clock.Now())
-				seen = st.Desired
-			})
-			text := strings.Replace(enginetest.Template, "image: ${CONTAINER_IMAGE}", "image: ${CONTAINER_IMAGE}\n        resources: {requests: {cpu: 100m}}", 1)
-			e := s.run(fields{
-				"autoscaler":  fields{"min": 3, "max": 9, "cpu": 60},
-				"config_file": base64.StdEncoding.EncodeToString([]byte(text)),
-			})
-			if seen != tt.canary {
-				t.Errorf("the canary began with %d pods; want %d (%s)", seen, tt.canary, e.cause)
-			}
-			if has := s.cluster.Has("shop", "HorizontalPodAutoscaler", "checkout-2"); has != (tt.serves == "checkout-2") {
-				t.Errorf("after the end there is an autoscaler of checkout-2: %v", has)
-			}
-			s.settled(tt.serves)
-		})
 	}
 }
 

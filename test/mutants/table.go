@@ -7,6 +7,7 @@ const (
 	measure = "internal/step/measure.go"
 	ready   = "internal/step/ready.go"
 	back    = "internal/step/rollback.go"
+	gates   = "internal/step/gates.go"
 	promote = "internal/step/promote.go"
 	prepare = "internal/step/prepare.go"
 	deploy  = "internal/step/deploy.go"
@@ -77,6 +78,15 @@ var table = []Mutant{
 		"2", "internal/analysis", "TestFailedLimitStaysInTheNextStep"},
 	{"an unhealthy canary goes on", rules, "", "if l.Verdict == analysis.Unhealthy {", "if false {", "2", flow, "TestFirstDeployments"},
 	{"a pause without end", rules, "", "if left <= 0 {\n\t\t\treturn back", "if false {\n\t\t\treturn back", "1", flow, "TestAPauseThatNobodyEndsGoesBack"},
+
+	{"a gate that keeps silent is taken for open", "internal/rollout/gate.go", "", "\t\tcase Yes:\n", "\t\tcase Yes, NoWord:\n", "2", flow, "TestGatePaths/a_gate_whose_server_fails"},
+	{"a gate's no is taken for a yes", gates, "", "said.Word = rollout.No\n", "said.Word = rollout.Yes\n", "2", flow, "TestGatePaths/a_gate_refuses"},
+	{"a gate's own trouble is taken for a bad canary", gates, "", "said.Word, said.Reason = rollout.NoWord, trouble(err)", "said.Word, said.Reason = rollout.No, trouble(err)",
+		"2", flow, "TestGatePaths/a_gate_whose_server_fails"},
+	{"weight is given before the first gate has opened", ready, "", "Start(rollout.Look{Gates: w.gates.gateWords(), Waived: w.out.Waived})", "Start(rollout.Look{Waived: w.out.Waived})",
+		"3", flow, "TestAGateIsAskedBeforeAnyWeight"},
+	{"a rollout that is watched waits for a slow gate", health, "d := w.decide()", "w.gates.ask()", "w.gates.ask()\n\t\t\t_ = w.Clock.Sleep(ctx, askFor)", "3", flow, "TestASlowGateHidesNoCrash"},
+	{"a start is told twice", prepare, "", "if !again {", "if true || again {", "7", flow, "TestAStartIsToldOnce"},
 
 	{"a weight of zero is left out", write, "", "!explicit || have != weight {", "weight != 0 && (!explicit || have != weight) {", "8", objects, "TestWhatIsWritten"},
 	{"settling drops the version that is kept", write, "r.weigh(p, m.canary, m.canaryWeight)\n\tif m.stable >= 0 {", "m.stable", "m.canary", "1", objects, "TestWhatIsWritten"},
