@@ -14,14 +14,12 @@ import (
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/engine"
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/local"
 	"github.com/stepcanary/stepcanary/internal/memory/world"
-	"github.com/stepcanary/stepcanary/internal/metric"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	"github.com/stepcanary/stepcanary/internal/rollout"
-	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/task"
-	"github.com/stepcanary/stepcanary/internal/traffic"
 	"github.com/stepcanary/stepcanary/internal/workload"
 )
 
@@ -56,9 +54,9 @@ type run struct {
 	known    func(stamp) bool // whether a run may end in this state; nil for never
 
 	clock    *clock.Virtual
+	stage    *enginetest.Stage
 	world    *world.World
 	meter    *meter.Meter
-	access   step.Access
 	machine  string
 	disk     *disk
 	session  *session
@@ -159,22 +157,19 @@ func (t ticking) Sleep(ctx context.Context, d time.Duration) error {
 
 // build makes the world: version 1 serves, a service of somebody else's stands beside it.
 func (r *run) build() {
-	c := ticking{r.clock, r}
-	r.world = world.New(c)
-	w := r.world
-	pace := metric.Pace{Every: max(r.scenario.Pace, 5*time.Second), Lag: 2 * time.Second}
-	r.meter = meter.New(r.clock, meter.Options{
+	pace := enginetest.Pace
+	pace.Every = max(r.scenario.Pace, pace.Every)
+	r.stage = enginetest.NewStage(ticking{r.clock, r}, meter.Options{
 		Pace:   pace,
 		Before: func(context.Context, meter.Call) error { return r.before("metric.Intervals") },
 		After:  func(context.Context, meter.Call) error { return r.after("metric.Intervals") },
 	})
-	r.access = step.Access{
-		Cluster: w.Cluster, Records: w.Records,
-		Router: func(string) (traffic.Router, error) { return w.Router, nil },
-	}
+	r.world, r.meter = r.stage.World, r.stage.Meter
+	w := r.world
+	w.Core.After(nil)
 	r.disk = newDisk(len(r.commits) > 0)
 	r.start()
-	r.meter.Play(service.Namespace, service.Name, meter.Steady(100, r.rates()))
+	r.stage.Users(100, r.rates())
 	w.Router.Define(foreign, map[string]rollout.Weight{"basket": 70, "basket-next": 30})
 	w.Cluster.Place(foreign.Namespace, workload.Version{Name: "basket", Deployment: "basket", Replicas: 1})
 	if !r.scenario.First {
@@ -227,12 +222,8 @@ func (r *run) start() {
 	r.birth++
 	s := &session{disk: r.disk, committing: r.committing, die: func() { r.crash(true) }}
 	r.session = s
-	ports := engine.Ports{
-		Open:       func(context.Context, string) (step.Access, error) { return r.access, nil },
-		Meter:      func(context.Context, json.RawMessage) (metric.Meter, error) { return r.meter, nil },
-		Clock:      ticking{r.clock, r},
-		Executions: (*stepFunctions)(r), Answerer: (*stepFunctions)(r),
-	}
+	ports := r.stage.Ports()
+	ports.Executions, ports.Answerer = (*stepFunctions)(r), (*stepFunctions)(r)
 	o := local.Options{
 		Clock: r.clock, Store: s, Parse: parse,
 		// Of the time between tries, always the same part: a run follows from its faults.

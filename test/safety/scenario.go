@@ -3,12 +3,12 @@ package safety
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"sync"
 	"time"
 
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/record"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/spec"
@@ -19,9 +19,9 @@ import (
 )
 
 var (
-	start   = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
-	service = workload.Service{Namespace: "shop", Name: "checkout"}
-	route   = traffic.Target{Namespace: "shop", Route: "checkout"}
+	start   = enginetest.Start
+	service = enginetest.Service
+	route   = enginetest.Route
 	foreign = traffic.Target{Namespace: "shop", Route: "basket"}
 )
 
@@ -65,6 +65,7 @@ var Small = []Scenario{
 	{Name: "small-first", First: true, Fields: short, Pace: 10 * time.Second},
 }
 
+// template is short, since it is read in each of some hundred thousand runs.
 const template = `
 {apiVersion: v1, kind: Service, metadata: {name: "${MICROSERVICE_NAME}-${CANARY_VERSION}", namespace: "${KUBERNETES_NAMESPACE}"}, spec: {selector: {version: "${CANARY_VERSION}"}, ports: [{port: 80}]}}
 ---
@@ -81,19 +82,12 @@ spec:
 
 // input is a deploy.json of two steps and a bake of half a minute each, unless said otherwise.
 func input(extra map[string]any) string {
-	doc := map[string]any{
-		"cluster_name": "c", "kubernetes_namespace": service.Namespace, "microservice_name": service.Name,
-		"container_image": "podlet:2", "config_file": base64.StdEncoding.EncodeToString([]byte(template)),
+	doc := enginetest.Fields{
+		"config_file":     base64.StdEncoding.EncodeToString([]byte(template)),
 		"percentage_step": 50, "wait_time": 30, "pause_limit": "1h", "drain": "5s",
-		"metrics": map[string]any{"provider": "prometheus", "queries": "traefik"},
 	}
 	maps.Copy(doc, extra)
-	maps.DeleteFunc(doc, func(_ string, v any) bool { return v == nil })
-	b, err := json.Marshal(doc)
-	if err != nil {
-		panic(err) // it is made of strings and numbers
-	}
-	return string(b)
+	return enginetest.Input(doc)
 }
 
 // firstObjects are the objects of version 1.
