@@ -82,6 +82,9 @@ type Rollout struct {
 // First tells whether there is no stable version yet.
 func (r Rollout) First() bool { return r.Stable.Name == "" }
 
+// has tells whether the rollout has a step of that number.
+func (r Rollout) has(step int) bool { return step >= 0 && step < len(r.Plan.Steps) }
+
 // Split is the split with the canary at w.
 func (r Rollout) Split(w rollout.Weight) traffic.Split {
 	return traffic.Split{Stable: r.Stable.Name, Canary: r.Canary.Name, Weight: w}

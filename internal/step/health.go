@@ -41,8 +41,8 @@ func (s HealthCheck) Run(ctx context.Context, ev Event) (Watch, error) {
 	if err != nil {
 		return Watch{}, err
 	}
-	if ev.Document.Shift == nil {
-		return Watch{}, fmt.Errorf("read document: %w: shift is missing", fault.Invalid)
+	if sh := ev.Document.Shift; sh == nil || !ev.Document.Rollout.has(sh.Step) {
+		return Watch{}, fmt.Errorf("read document: %w: shift is missing, or has a step that the rollout has not", fault.Invalid)
 	}
 	w := watcher{HealthCheck: s, ro: *ev.Document.Rollout, shift: *ev.Document.Shift, access: access}
 	w.out = resume(w.ro, w.shift, ev.Document.Watch)

@@ -24,7 +24,7 @@ func (s Hold) Run(ctx context.Context, ev Event) (Held, error) {
 		return Held{}, err
 	}
 	ro, w := *ev.Document.Rollout, ev.Document.Watch
-	if w == nil {
+	if w == nil || !ro.has(w.Of) {
 		return Held{}, nil
 	}
 	if w.Looks <= 1 {

@@ -53,8 +53,8 @@ type Executions interface {
 // reach opens the rollout's cluster. It is enough for a step that writes nothing, and for one
 // whose write the route's fence guards.
 func reach(ctx context.Context, open Opener, ro *Rollout) (Access, error) {
-	if ro == nil {
-		return Access{}, fmt.Errorf("read document: %w: rollout is missing", fault.Invalid)
+	if ro == nil || len(ro.Plan.Steps) == 0 {
+		return Access{}, fmt.Errorf("read document: %w: rollout is missing, or has no steps", fault.Invalid)
 	}
 	access, err := open(ctx, ro.Cluster)
 	if err != nil {
