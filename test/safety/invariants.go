@@ -88,7 +88,7 @@ func (r *run) checkEnd() {
 		r.mark("an operator was called")
 		return // the promise is then that nothing was made worse, and that recovery works
 	}
-	if rec.Holder != "" {
+	if rec.Holder != "" && !r.tookTooLate(rec) {
 		r.breaks(locked, rec.Holder)
 	}
 	on, ok := only(served)
@@ -99,6 +99,19 @@ func (r *run) checkEnd() {
 		return
 	}
 	r.checkVersion(on, rec)
+}
+
+// tookTooLate tells whether the lock was taken by a write that was stuck until its execution had
+// ended. Nobody is left to give it back, and nothing else was done: the next rollout takes it
+// over, as the recovery shows.
+func (r *run) tookTooLate(rec record.Record) bool {
+	d, err := r.engine.Describe(rec.Holder)
+	_, exists := r.world.Cluster.Status(service.Namespace, rec.Canary.Name, r.clock.Now())
+	late := r.marks[lateWrite] && err == nil && d.Status != asl.Running && rec.Phase == record.Rolling && !exists
+	if late {
+		r.mark("an ended execution took the lock by a write that came late")
+	}
+	return late
 }
 
 // checkVersion holds for the one version that all users are on.

@@ -222,8 +222,6 @@ func (r *run) start() {
 	r.birth++
 	s := &session{disk: r.disk, committing: r.committing, die: func() { r.crash(true) }}
 	r.session = s
-	ports := r.stage.Ports()
-	ports.Executions, ports.Answerer = (*stepFunctions)(r), (*stepFunctions)(r)
 	o := local.Options{
 		Clock: r.clock, Store: s, Parse: parse,
 		// Of the time between tries, always the same part: a run follows from its faults.
@@ -231,11 +229,18 @@ func (r *run) start() {
 		NewUUID:  func() string { return "00000000-0000-4000-8000-000000000000" },
 		NewToken: r.token,
 	}
-	e, err := engine.LocalWith(o, ports, r.disturb(r.birth))
+	e, err := engine.LocalWith(o, r.ports(), r.disturb(r.birth))
 	if err != nil {
 		panic(err) // a defect of the search itself
 	}
 	r.engine, r.machine = e, e.Machines()[0].ARN
+}
+
+// ports are what functions reach the run's world through.
+func (r *run) ports() engine.Ports {
+	ports := r.stage.Ports()
+	ports.Executions, ports.Answerer = (*stepFunctions)(r), (*stepFunctions)(r)
+	return ports
 }
 
 // crash ends the engine, and starts another on what is stored. Where the old one is in the middle

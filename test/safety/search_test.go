@@ -37,10 +37,11 @@ type tally struct {
 	marks map[string]int
 	fails int
 	cut   int
+	told  map[string]int
 }
 
 func newTally(t *testing.T) *tally {
-	return &tally{T: t, paths: map[string]bool{}, marks: map[string]int{}}
+	return &tally{T: t, paths: map[string]bool{}, marks: map[string]int{}, told: map[string]int{}}
 }
 
 // try runs a scenario with faults.
@@ -54,7 +55,9 @@ func (c *tally) take(s Scenario, faults []Fault, r Result) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.runs++
+	if c.runs++; c.runs%20000 == 0 {
+		c.Logf("%d runs", c.runs)
+	}
 	if r.Cut {
 		c.cut++
 	} else {
@@ -66,7 +69,9 @@ func (c *tally) take(s Scenario, faults []Fault, r Result) {
 	if len(r.Broken) == 0 {
 		return
 	}
-	if c.fails++; c.fails <= 20 {
+	c.fails++
+	if what := fmt.Sprint(r.Broken); c.told[what] < 5 { // of each kind, the first ones
+		c.told[what]++
 		c.Errorf("scenario %s, faults %v: %q\n  path %s", s.Name, faults, r.Broken, r.Path)
 	}
 }
