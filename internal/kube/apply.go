@@ -22,6 +22,9 @@ type pending struct {
 	object   workload.Object
 	resource schema.GroupVersionResource
 	live     *unstructured.Unstructured
+	// scaled tells that an autoscaler comes with the object: how large it is by now is the
+	// autoscaler's to say.
+	scaled bool
 }
 
 // Apply writes the objects in the order in which they need each other. All are
@@ -36,6 +39,7 @@ func (c *Cluster) Apply(ctx context.Context, objects []workload.Object, o worklo
 	})
 	kinds := kindsOf(todo, o)
 	for _, p := range todo {
+		p.scaled = strings.Contains(kinds, "HorizontalPodAutoscaler")
 		if err := c.apply(ctx, p, o, kinds); err != nil {
 			return Fault(fmt.Sprintf("apply %v", p.object), err)
 		}
@@ -74,14 +78,14 @@ func (c *Cluster) look(ctx context.Context, objects []workload.Object, o workloa
 		live, err := c.client.Get(ctx, resource, obj.Namespace(), obj.Name())
 		switch {
 		case apierrors.IsNotFound(err):
-			todo = append(todo, pending{obj, resource, nil})
+			todo = append(todo, pending{object: obj, resource: resource})
 		case err != nil:
 			return nil, Fault(fmt.Sprintf("look at %v", obj), err)
 		case o.Keeps(obj, live.GetLabels()):
 		case !o.Owned(live.GetLabels()):
 			refused = errors.Join(refused, fmt.Errorf("%v exists and %s", obj, workload.Describe(live.GetLabels())))
 		default:
-			todo = append(todo, pending{obj, resource, live})
+			todo = append(todo, pending{object: obj, resource: resource, live: live})
 		}
 	}
 	if refused != nil {
@@ -145,12 +149,13 @@ func labelled(p pending, o workload.Ownership) (*unstructured.Unstructured, erro
 			return nil, fmt.Errorf("%w: %w", fault.Invalid, err)
 		}
 	}
-	return u, size(u, p.live, o.Replicas)
+	return u, size(u, p, o.Replicas)
 }
 
-// size sets the replicas. A Deployment that exists is never made smaller: an
-// autoscaler may have grown it since the first delivery of this task.
-func size(u, live *unstructured.Unstructured, replicas int) error {
+// size sets the replicas. A Deployment that exists is never made smaller: somebody
+// may have grown it since the first delivery of this task. One with an autoscaler stays as
+// large as it is.
+func size(u *unstructured.Unstructured, p pending, replicas int) error {
 	want, err := replicasOf(u)
 	if err != nil {
 		return err
@@ -158,12 +163,14 @@ func size(u, live *unstructured.Unstructured, replicas int) error {
 	if replicas > 0 {
 		want = int64(replicas)
 	}
-	if live != nil {
-		have, err := replicasOf(live)
+	if p.live != nil {
+		have, err := replicasOf(p.live)
 		if err != nil {
 			return err
 		}
-		want = max(want, have)
+		if want = max(want, have); p.scaled {
+			want = have
+		}
 	}
 	return unstructured.SetNestedField(u.Object, want, "spec", "replicas")
 }

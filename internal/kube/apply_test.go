@@ -108,6 +108,27 @@ func TestApplyingAgainDoesNotShrink(t *testing.T) {
 	}
 }
 
+// A second delivery changes nothing of what an autoscaler of the version has said meanwhile.
+func TestApplyingAgainLeavesAnAutoscalerAlone(t *testing.T) {
+	s := openShop(t)
+	objects := append(workloadtest.Objects(s.service, 1), s.object("autoscaling/v2", "HorizontalPodAutoscaler", "checkout-1", map[string]any{"spec": map[string]any{
+		"maxReplicas": int64(9), "scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout-1"}}}))
+	o := s.owner(1)
+	o.Replicas = 5
+	for _, said := range []int{5, 7, 3} {
+		if err := s.cluster.Apply(t.Context(), objects, o); err != nil {
+			t.Fatal(err)
+		}
+		s.Merge(t, kube.Deployments, "checkout-1", map[string]any{"spec": map[string]any{"replicas": said}})
+		if err := s.cluster.Apply(t.Context(), objects, o); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := s.cluster.Versions(t.Context(), s.service); err != nil || len(v) != 1 || v[0].Replicas != said {
+			t.Errorf("Versions() = %+v, %v; want the %d replicas that the autoscaler said", v, err, said)
+		}
+	}
+}
+
 // What all versions share outlives each of them, and keeps its owner.
 func TestSharedObjects(t *testing.T) {
 	s := openShop(t)
