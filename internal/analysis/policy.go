@@ -79,7 +79,7 @@ type Limit struct {
 	InconclusiveAllowed int
 	// Advisory limits are reported and decide nothing.
 	Advisory bool
-	// Source says where the number comes from, for people.
+	// Source says where the number comes from: a metric's name, or that of the team's own query.
 	Source string
 }
 

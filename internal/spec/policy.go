@@ -96,11 +96,8 @@ func (s Spec) limit(l Limit) analysis.Limit {
 		FailuresAllowed: l.FailuresAllowed, InconclusiveAllowed: l.InconclusiveAllowed,
 		Advisory: l.Advisory, Source: l.Metric,
 	}
-	switch kind {
-	case analysis.LatencyPercentile:
+	if kind == analysis.LatencyPercentile {
 		out.Percentile = l.Percentile
-	case analysis.Value:
-		out.Source = s.Metrics.Query[l.Metric] // what the meter is asked
 	}
 	return out
 }

@@ -82,7 +82,7 @@ func TestPolicyLimits(t *testing.T) {
 	p95.Percentile = 95
 	slow := limit("slow-ratio", analysis.SlowRatio, 0.05, "slow-ratio")
 	slow.Above, slow.InconclusiveAllowed = 300*time.Millisecond, 3
-	queue := limit("queue", analysis.Value, 2, "sum(queue)")
+	queue := limit("queue", analysis.Value, 2, "queue")
 	queue.AtLeast = true
 	if diff := cmp.Diff([]analysis.Limit{rate, success, p95, slow, queue}, got.Limits); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
