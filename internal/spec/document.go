@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// maxFile is the largest file read, in bytes: a larger one could not be the
+	// maxFile is the largest file read, in bytes: a larger one cannot be the
 	// input of an execution anyway.
 	maxFile = MaxInput
 	// maxDepth is the deepest nesting read.

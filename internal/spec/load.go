@@ -100,7 +100,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read a service: %w: %w", fault.Invalid, err)
 	}
 	if len(data) > maxFile {
-		return nil, Errors{{File: path, Found: fmt.Sprintf("more than %d bytes", maxFile), Want: "no more: that is the limit of Step Functions on an input"}}
+		return nil, Errors{{File: path, Found: fmt.Sprintf("more than %d bytes", maxFile), Want: "no more: it would not fit into Step Functions"}}
 	}
 	return data, nil
 }
@@ -153,7 +153,7 @@ func complete(name string, data []byte, fields map[string]any) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w: %w", name, fault.Internal, err)
 	}
 	if out.Len() > MaxInput {
-		return nil, Errors{{File: name, Found: fmt.Sprintf("%d bytes with the template in config_file", out.Len()), Want: fmt.Sprintf("at most %d, the limit of Step Functions on an input", MaxInput)}}
+		return nil, Errors{{File: name, Found: fmt.Sprintf("%d bytes with the template in config_file", out.Len()), Want: fmt.Sprintf("at most %d, of which a rollout fits into Step Functions", MaxInput)}}
 	}
 	return out.Bytes(), nil
 }

@@ -3,6 +3,7 @@ package spec_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -262,8 +263,9 @@ func TestLoad(t *testing.T) {
 		"no document":             {map[string]string{"kubernetes_template.yml": string(template)}, "no deploy.json"},
 		"two documents":           {map[string]string{"deploy.json": document, "deploy.yml": document}, "expected one of them"},
 		"a bad template":          {map[string]string{"deploy.json": document, "kubernetes_template.yml": "kind: Pod\n"}, "kubernetes_template.yml:1:7: document 1 Pod"},
-		"a giant template":        {map[string]string{"deploy.json": document, "kubernetes_template.yml": strings.Repeat("#", 300_000)}, "more than 262144 bytes"},
-		"too large for one input": {map[string]string{"deploy.json": document, "kubernetes_template.yml": string(template) + "#" + strings.Repeat("x", 200_000)}, "the limit of Step Functions on an input"},
+		"a giant template":        {map[string]string{"deploy.json": document, "kubernetes_template.yml": strings.Repeat("#", 300_000)}, fmt.Sprintf("more than %d bytes", spec.MaxInput)},
+		"too large for one input": {map[string]string{"deploy.json": document, "kubernetes_template.yml": string(template) + "#" + strings.Repeat("x", 150_000)}, "expected at most 196608, of which a rollout fits"},
+		"too much beside it":      {map[string]string{"deploy.json": document[:len(document)-1] + strings.Repeat(" ", 33_000) + "}", "kubernetes_template.yml": string(template)}, "expected at most 32768, of which a rollout fits"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
