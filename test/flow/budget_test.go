@@ -22,7 +22,7 @@ func TestBudgetsAreKept(t *testing.T) {
 		"three days":                 {healthy, fields{"percentage_step": nil, "steps": []any{50, 100}, "wait_time": "36h"}},
 		"two hours of bake":          {healthy, fields{"percentage_step": 100, "bake": "2h"}},
 		"nobody approves":            {healthy, fields{"percentage_step": nil, "steps": []any{fields{"weight": 25, "approve": true}, 100}}},
-		"silent, and much patience":  {nil, fields{"patience": "6h"}},
+		"silent, and much patience":  {nil, fields{"patience": "2h"}},
 		"silent, and a person asked": {nil, fields{"percentage_step": 50, "patience": "1h", "pause_limit": "2h", "on_undecided": "ask"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -97,12 +97,12 @@ func TestPauseHoldsUntilResumed(t *testing.T) {
 	t.Parallel()
 	s, arn := running(t, nil)
 	s.ask(arn, 30*time.Second, fault.Asked, wish(1, rollout.WishPause))
-	s.clock.AfterFunc(time.Hour, func() {
+	s.clock.AfterFunc(50*time.Minute, func() {
 		if w := s.router.Served(route, s.clock.Now()); w["checkout-2"] != 25 {
 			t.Errorf("while paused users are split %v; want 25 on the canary", w)
 		}
 	})
-	s.ask(arn, 2*time.Hour, fault.Asked, wish(2, rollout.WishResume))
+	s.ask(arn, time.Hour, fault.Asked, wish(2, rollout.WishResume))
 	e := s.end(arn)
 	if e.Status != asl.Succeeded || !strings.Contains(e.path, "HealthCheck Hold HealthCheck") {
 		t.Errorf("path %s (%s)", e.path, e.cause)
@@ -112,10 +112,10 @@ func TestPauseHoldsUntilResumed(t *testing.T) {
 
 func TestAPauseThatNobodyEndsGoesBack(t *testing.T) {
 	t.Parallel()
-	s, arn := running(t, fields{"pause_limit": "2h"})
+	s, arn := running(t, fields{"pause_limit": "20m"})
 	s.ask(arn, 30*time.Second, fault.Asked, wish(1, rollout.WishPause))
 	e := s.end(arn)
-	if !strings.HasSuffix(e.path, back) || !strings.Contains(e.cause, "paused for 2h") {
+	if !strings.HasSuffix(e.path, back) || !strings.Contains(e.cause, "paused for 20m") {
 		t.Errorf("path %s (%s)", e.path, e.cause)
 	}
 	s.settled("checkout-1")
@@ -148,7 +148,7 @@ func TestAStepThatWantsApprovalWaitsForIt(t *testing.T) {
 	t.Parallel()
 	approve := fields{"percentage_step": nil, "steps": []any{fields{"weight": 25, "approve": true}, 100}}
 	s, arn := running(t, approve)
-	s.clock.AfterFunc(3*time.Hour, func() { // the stock client's answer: success, whatever the output
+	s.clock.AfterFunc(40*time.Minute, func() { // the stock client's answer: success, whatever the output
 		if err := s.engine.SendTaskSuccess(s.token(arn), `"yes"`); err != nil {
 			t.Error(err)
 		}

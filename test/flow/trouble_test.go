@@ -108,6 +108,9 @@ func TestLastingTroubleOfACallGoesBack(t *testing.T) {
 	}
 	for _, call := range calls {
 		for code, answer := range answers() {
+			if code != "409" && code != "503" {
+				continue // one of each kind that a driver makes of them
+			}
 			t.Run(call+" "+code, func(t *testing.T) {
 				t.Parallel()
 				s := newScene(t)
