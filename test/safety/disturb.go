@@ -292,7 +292,7 @@ func (r *run) act(k Kind) {
 		r.ask("Canary.Asked", `{"id":"u","request":"resume"}`)
 	case PauseResume:
 		r.ask("Canary.Asked", `{"id":"p","request":"pause"}`)
-		r.afterwards(10*time.Minute, "resume", func() { r.ask("Canary.Asked", `{"id":"r","request":"resume"}`) })
+		r.afterwards(45*time.Second, "resume", func() { r.ask("Canary.Asked", `{"id":"r","request":"resume"}`) })
 	case PromoteNow:
 		r.ask("Canary.Asked", `{"id":"n","request":"promote"}`)
 	case Second:

@@ -56,7 +56,7 @@ var Scenarios = []Scenario{
 }
 
 // short is the least that still comes through every state but Hold: one look at each of two weights.
-var short = map[string]any{"wait_time": 8, "bake": 8}
+var short = map[string]any{"wait_time": 8, "bake": 8, "pause_limit": "90s", "patience": "1m"}
 
 // Small are searched for all pairs of faults.
 var Small = []Scenario{
