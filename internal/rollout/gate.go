@@ -47,12 +47,25 @@ const (
 )
 
 // Start says what to do with a canary that is ready and has no weight yet: Advance into the
-// first step where all gates before it are open. Of the look it reads the gates alone.
+// first step where all gates before it are open. Of the look it reads the reason and the gates.
 func (p Plan) Start(l Look) Decision {
 	if d, shut := p.shut(0, l); shut {
 		return d
 	}
-	return Decision{Action: Advance, Step: 0, Reason: "ready"}
+	return Decision{Action: Advance, Step: 0, Reason: l.Reason + l.passed()}
+}
+
+// passed says which gates the rollout has passed, and how.
+func (l Look) passed() string {
+	text := ""
+	for _, g := range l.Gates {
+		if g.Word == Yes {
+			text += fmt.Sprintf("; gate %q says yes", g.Name)
+		} else {
+			text += fmt.Sprintf("; a person went on without gate %q", g.Name)
+		}
+	}
+	return text
 }
 
 // shut tells what to do while not all gates are open. A refusal ranks before a gate that keeps

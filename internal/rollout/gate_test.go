@@ -44,8 +44,8 @@ func TestGates(t *testing.T) {
 		want rollout.Decision
 	}{
 		"no gates":              {0, good(), false, rollout.Decision{Action: rollout.Advance, Step: 1, Reason: "fine"}},
-		"an open gate":          {0, good(yes), false, rollout.Decision{Action: rollout.Advance, Step: 1, Reason: "fine"}},
-		"open gates at the end": {1, good(yes, yes), false, rollout.Decision{Action: rollout.Promote, Step: 1, Reason: "fine"}},
+		"an open gate":          {0, good(yes), false, rollout.Decision{Action: rollout.Advance, Step: 1, Reason: `fine; gate "other" says yes`}},
+		"open gates at the end": {1, good(yes, yes), false, rollout.Decision{Action: rollout.Promote, Step: 1, Reason: `fine; gate "other" says yes; gate "other" says yes`}},
 		"a gate that nobody asked yet is shut": {0, good(silent), false,
 			rollout.Decision{Action: rollout.Watch, AskGates: true, After: 5 * minute, Reason: `gate "smoke" is asked`}},
 		"one open gate does not open another": {0, good(yes, silent, yes), false,
@@ -74,7 +74,7 @@ func TestGates(t *testing.T) {
 			rollout.Decision{Action: rollout.RollBack, Needs: rollout.NeedGate,
 				Reason: `nobody answered within 1h0m0s: a person decides: inconclusive: gate "smoke" said not yet for 5m0s`}},
 		"a person goes on without the silent gate": {0, with(good(says(rollout.NotYet, "", 6*minute)), func(l *rollout.Look) { l.Waived = true }), true,
-			rollout.Decision{Action: rollout.Advance, Step: 1, Reason: "fine"}},
+			rollout.Decision{Action: rollout.Advance, Step: 1, Reason: `fine; a person went on without gate "smoke"`}},
 		"but not past a refusal": {0, with(good(says(rollout.No, "", 6*minute)), func(l *rollout.Look) { l.Waived = true }), true,
 			rollout.Decision{Action: rollout.RollBack, Reason: `gate "smoke" says no`}},
 		"gates are asked when the step is over": {0, with(good(silent), func(l *rollout.Look) { l.Elapsed = minute / 2 }), false,
@@ -109,12 +109,12 @@ func TestGatesBeforeTheFirstWeight(t *testing.T) {
 		action rollout.Action
 		reason string
 	}{
-		"open":   {rollout.Gate{Name: "smoke", Word: rollout.Yes}, rollout.Advance, "ready"},
+		"open":   {rollout.Gate{Name: "smoke", Word: rollout.Yes}, rollout.Advance, `2 of 2 pods ready; gate "smoke" says yes`},
 		"shut":   {rollout.Gate{Name: "smoke", Limit: minute}, rollout.Watch, "is asked"},
 		"no":     {rollout.Gate{Name: "smoke", Word: rollout.No, Reason: "red"}, rollout.RollBack, "says no: red"},
 		"silent": {rollout.Gate{Name: "smoke", Limit: minute, Waited: minute}, rollout.RollBack, "inconclusive"},
 	} {
-		d := plan(rollout.UndecidedRollsBack).Start(rollout.Look{Gates: []rollout.Gate{tt.gate}})
+		d := plan(rollout.UndecidedRollsBack).Start(rollout.Look{Reason: "2 of 2 pods ready", Gates: []rollout.Gate{tt.gate}})
 		if d.Action != tt.action || d.Step != 0 || !strings.Contains(d.Reason, tt.reason) {
 			t.Errorf("%s: Start() = %+v; want %s, step 0, %q", name, d, tt.action, tt.reason)
 		}

@@ -122,10 +122,11 @@ func (p Plan) Next(i int, l Look) Decision {
 	if d, shut := p.shut(i, l); shut {
 		return d
 	}
+	reason := l.Reason + l.passed()
 	if i == len(p.Steps)-1 {
-		return Decision{Action: Promote, Step: i, Reason: l.Reason}
+		return Decision{Action: Promote, Step: i, Reason: reason}
 	}
-	return Decision{Action: Advance, Step: i + 1, Reason: l.Reason}
+	return Decision{Action: Advance, Step: i + 1, Reason: reason}
 }
 
 // atLeast is the least time in step i.

@@ -122,13 +122,11 @@ func (w *waiter) decide(ctx context.Context) (rollout.Decision, error) {
 		}
 	}
 	w.taken = true
-	d := w.ro.Plan.Start(rollout.Look{Gates: w.gates.gateWords(), Waived: w.out.Waived})
+	ready := fmt.Sprintf("%d of %d pods ready", st.Ready, st.Desired)
+	d := w.ro.Plan.Start(rollout.Look{Reason: ready, Gates: w.gates.gateWords(), Waived: w.out.Waived})
 	if d.AskGates {
 		w.out.Since = now // ready it was; from here on the gates' own limits count
 		w.gates.ask()
-	}
-	if d.Action == rollout.Advance {
-		d.Reason = fmt.Sprintf("%d of %d pods ready", st.Ready, st.Desired)
 	}
 	return d, nil
 }

@@ -83,7 +83,7 @@ var table = []Mutant{
 	{"a gate's no is taken for a yes", gates, "", "said.Word = rollout.No\n", "said.Word = rollout.Yes\n", "2", flow, "TestGatePaths/a_gate_refuses"},
 	{"a gate's own trouble is taken for a bad canary", gates, "", "said.Word, said.Reason = rollout.NoWord, trouble(err)", "said.Word, said.Reason = rollout.No, trouble(err)",
 		"2", flow, "TestGatePaths/a_gate_whose_server_fails"},
-	{"weight is given before the first gate has opened", ready, "", "Start(rollout.Look{Gates: w.gates.gateWords(), Waived: w.out.Waived})", "Start(rollout.Look{Waived: w.out.Waived})",
+	{"weight is given before the first gate has opened", ready, "", "Reason: ready, Gates: w.gates.gateWords(), ", "Reason: ready, ",
 		"3", flow, "TestAGateIsAskedBeforeAnyWeight"},
 	{"a rollout that is watched waits for a slow gate", health, "d := w.decide()", "w.gates.ask()", "w.gates.ask()\n\t\t\t_ = w.Clock.Sleep(ctx, askFor)", "3", flow, "TestASlowGateHidesNoCrash"},
 	{"a start is told twice", prepare, "", "if !again {", "if true || again {", "7", flow, "TestAStartIsToldOnce"},
