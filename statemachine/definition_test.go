@@ -83,7 +83,8 @@ func TestPassingTroubleIsTriedAgain(t *testing.T) {
 	states := definition(t).States
 	for _, name := range statemachine.Tasks {
 		for _, passing := range []string{
-			"Lambda.ServiceException", "Lambda.TooManyRequestsException", "Lambda.Unknown", "Canary.Transient", "Canary.Conflict",
+			"Lambda.ServiceException", "Lambda.TooManyRequestsException", "Lambda.ClientExecutionTimeoutException",
+			"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "Canary.Transient", "Canary.Conflict",
 		} {
 			found := false
 			for _, r := range states[name].Retry {

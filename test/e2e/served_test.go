@@ -54,18 +54,20 @@ func TestMain(m *testing.M) {
 type served struct {
 	*testing.T
 	program, state string
+	args           []string // further ones
 	cmd            *exec.Cmd
+	url            string
 	api            *sfn.Client
 }
 
-// newServed starts one; its life ends with the test's.
-func newServed(t *testing.T) *served {
+// newServed starts one with these arguments besides; its life ends with the test's.
+func newServed(t *testing.T, args ...string) *served {
 	t.Helper()
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &served{T: t, program: path, state: filepath.Join(t.TempDir(), "state")}
+	s := &served{T: t, program: path, args: args, state: filepath.Join(t.TempDir(), "state")}
 	t.Cleanup(s.kill)
 	s.start()
 	return s
@@ -79,9 +81,10 @@ func (s *served) start() {
 		s.Fatal(err)
 	}
 	defer log.Close() // the process has its own
-	s.cmd = exec.Command(s.program, "serve", "--listen", "127.0.0.1:0", "--state", s.state,
+	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--state", s.state,
 		"--kubeconfig", os.Getenv("STEPCANARY_TEST_KUBECONFIG"), "--context", "testbed",
-		"--metrics", fmt.Sprintf(`{"provider":"prometheus","address":%q,"scrape_interval":"1s","allow_loopback":true}`, os.Getenv("STEPCANARY_TEST_PROMETHEUS_URL")))
+		"--metrics", fmt.Sprintf(`{"provider":"prometheus","address":%q,"scrape_interval":"1s","allow_loopback":true}`, os.Getenv("STEPCANARY_TEST_PROMETHEUS_URL"))}, s.args...)
+	s.cmd = exec.Command(s.program, args...)
 	s.cmd.Stderr = log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -96,6 +99,7 @@ func (s *served) start() {
 	if err != nil || !ok {
 		s.Fatalf("stepcanary serve said %q (%v)\n%s", line, err, s.log())
 	}
+	s.url = url
 	s.api = sfn.New(sfn.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(url), Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})

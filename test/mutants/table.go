@@ -115,6 +115,7 @@ var table = []Mutant{
 
 	{"a busy cluster is not tried again", machine, `"ResultPath": "$.ready",`, `"Canary.Transient"`, `"Canary.Passing"`, "7", flow, "TestPassingTroubleOfEveryCallIsBorne"},
 	{"a killed function is not tried again", machine, `"ResultPath": "$.deployed",`, `"Lambda.Unknown"`, `"Lambda.Unknowable"`, "7", "statemachine", "TestPassingTroubleIsTriedAgain"},
+	{"a function that ran out of memory is not tried again", machine, `"ResultPath": "$.deployed",`, `"Runtime.ExitError"`, `"Runtime.Exited"`, "7", "statemachine", "TestPassingTroubleIsTriedAgain"},
 	{"a task's error is not caught", machine, `"ResultPath": "$.shift",`, `"States.ALL"`, `"Canary.Unheard"`, "1", "statemachine", "TestEveryTaskLeadsBack"},
 	{"the way back's failure is not caught", machine, `"MaxAttempts": 8,`, `"States.ALL"`, `"Canary.Invalid"`, "1", flow, "TestAWayBackThatFailsCallsAPerson"},
 	{"a task has no time limit", machine, `"ResultPath": "$.watch",`, `"TimeoutSeconds": 180,`, "", "1", "statemachine", "TestEveryTaskHasATimeLimit"},

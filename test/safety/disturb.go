@@ -129,7 +129,7 @@ func (r *run) call(ctx context.Context, f *function, limit time.Duration, input 
 			if _, ok := x.(killed); !ok {
 				panic(x)
 			}
-			out, err = nil, messages.InvokeResponse_Error{Type: "Lambda.Unknown", Message: "the function was killed"}
+			out, err = nil, messages.InvokeResponse_Error{Type: "Runtime.ExitError", Message: "Error: Runtime exited with error: signal: killed"}
 		}
 	}()
 	out, err = h(ctx, input)
