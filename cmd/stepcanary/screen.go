@@ -83,9 +83,12 @@ func left(s *story.Story, now time.Time) string {
 	}
 	hold, in := time.Duration(plan.Steps[s.Step].Hold), now.Sub(s.Shift.Since)
 	w := look(s)
+	limit, gate := gateLeft(s, w, now)
 	switch {
 	case w != nil && !w.Paused.IsZero():
 		return "paused for at most " + span(time.Duration(plan.PauseLimit)-now.Sub(w.Paused))
+	case gate:
+		return "a gate is waited for at most " + span(limit)
 	case w != nil && w.Action == rollout.Wait && in >= hold:
 		return "held for at most " + span(time.Duration(plan.PauseLimit))
 	case w != nil && w.Action == rollout.Watch && in > hold:
@@ -96,6 +99,24 @@ func left(s *story.Story, now time.Time) string {
 		return "held for at most " + span(patience-(in-hold))
 	}
 	return "at least " + span(d-min(max(in, 0), hold)) + " left"
+}
+
+// gateLeft is how long a gate of the step is waited for that has said neither yes nor no.
+func gateLeft(s *story.Story, w *step.Watch, now time.Time) (left time.Duration, waits bool) {
+	if w == nil || w.Needs != "" {
+		return 0, false
+	}
+	for _, said := range w.Gates {
+		for _, g := range s.Rollout.Gates {
+			if g.Name != said.Gate || said.Word == rollout.Yes || said.Word == rollout.No {
+				continue
+			}
+			if d := time.Duration(g.Limit) - now.Sub(said.First); !waits || d < left {
+				left, waits = d, true
+			}
+		}
+	}
+	return left, waits
 }
 
 // last is the state in a word, and what the measures above do not say already.
@@ -118,7 +139,11 @@ func last(s *story.Story) string {
 	if len(s.Moments) == 0 {
 		return stateWords(s)
 	}
-	return fmt.Sprintf("%s: %s", stateWords(s), fresh(s.Moments[len(s.Moments)-1].Text, w))
+	m := s.Moments[len(s.Moments)-1]
+	if m.Kind == story.Holding {
+		return "waiting for a gate: " + m.Text
+	}
+	return fmt.Sprintf("%s: %s", stateWords(s), fresh(m.Text, w))
 }
 
 // users says where all users are now that it is over; nothing where that is not certain.

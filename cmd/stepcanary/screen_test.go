@@ -39,6 +39,38 @@ var moments = map[string]moment{
 	},
 }
 
+// What a gate keeps a rollout from, and for how long it may, is on the screen.
+func TestTheScreenOfAGate(t *testing.T) {
+	for phase, tt := range map[string]struct {
+		after time.Duration
+		want  []string
+	}{
+		"pre-rollout": {3 * time.Minute, []string{`waiting for a gate: checkout-2: gate "smoke" says not yet: 2 of 3 tests`}},
+		"step":        {3*time.Minute + 10*time.Second, []string{"a gate is waited for at most 7:50", `gate "smoke" says not yet: 2 of 3 tests`}},
+	} {
+		s := enginetest.New(t)
+		s.Web = enginetest.Answer(`{"hookStatus": "IN_PROGRESS", "reason": "2 of 3 tests"}`)
+		s.First(t)
+		s.Users(100, map[string]float64{"checkout-1": 0, "checkout-2": 0})
+		s.Clock.Begin()
+		arn := s.Begin(t, enginetest.Fields{"webhooks": []enginetest.Fields{
+			{"name": "smoke", "phase": phase, "url": "https://smoke.example/", "limit": "10m"},
+		}})
+		seen := make(chan string, 1)
+		s.Clock.AfterFunc(tt.after, func() {
+			lines := screen(story.Read(arn, s.History(t, arn)), s.Clock.Now(), 0)
+			seen <- strings.Join(lines[:], "\n")
+		})
+		s.Clock.End()
+		text := <-seen
+		for _, want := range tt.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: the screen does not say %q:\n%s", phase, want, text)
+			}
+		}
+	}
+}
+
 // storyAt plays a rollout of version 2 until then.
 func storyAt(t *testing.T, m moment) (*story.Story, time.Time) {
 	t.Helper()

@@ -111,6 +111,10 @@ func (s *Story) exited(e *types.HistoryEvent, state, output string) {
 		s.add(e, Deployed, d.Deployed.Name+" is starting beside "+beside(s.Rollout)+", with weight 0")
 	case state == "AwaitReady" && d.Ready != nil && d.Ready.Action != "wait":
 		s.add(e, Ready, d.Ready.Reason)
+	case state == "AwaitReady" && d.Ready != nil && len(d.Ready.Gates) > 0:
+		if n := len(s.Moments); n == 0 || s.Moments[n-1].Text != d.Ready.Reason { // once, not at every look
+			s.add(e, Holding, d.Ready.Reason)
+		}
 	case state == "ShiftWeight" && d.Shift != nil:
 		s.shifted(e, d.Shift)
 	case state == "HealthCheck" && d.Watch != nil:

@@ -260,3 +260,26 @@ func TestHistoriesFromElsewhere(t *testing.T) {
 		t.Errorf("without events: %+v", s)
 	}
 }
+
+// What a gate before the first weight is waited for is told once, and then what it led to.
+func TestTheStoryOfAGate(t *testing.T) {
+	s := ready(t, 0)
+	s.Web = enginetest.Answer(`{"hookStatus": "IN_PROGRESS", "reason": "2 of 3 tests"}`)
+	arn := s.Run(t, enginetest.Fields{"webhooks": []enginetest.Fields{
+		{"name": "smoke", "phase": "pre-rollout", "url": "https://smoke.example/", "limit": "10m"},
+	}})
+	var told []string
+	for _, m := range story.Read(arn, s.History(t, arn)).Moments {
+		if m.Kind == story.Holding || m.Kind == story.Ready || m.Kind == story.Over {
+			told = append(told, m.Text)
+		}
+	}
+	want := []string{
+		`checkout-2: gate "smoke" says not yet: 2 of 3 tests`,
+		`checkout-2: inconclusive: gate "smoke" said not yet for 10m0s: 2 of 3 tests`,
+		`RolledBack: checkout-2: inconclusive: gate "smoke" said not yet for 10m0s: 2 of 3 tests`,
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}

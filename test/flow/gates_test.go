@@ -296,7 +296,7 @@ func TestAGateThatMayNotBeAskedIsRefused(t *testing.T) {
 	}
 	s := newScene(t)
 	s.first()
-	if e := s.run(gate("step", nil)); e.path != "Prepare Refused" || !strings.Contains(e.cause, "asks and tells nobody") {
+	if e := s.run(gate("step", nil)); e.path != "Prepare Refused" || !strings.Contains(e.cause, "this stage has no web") {
 		t.Errorf("without a way to ask: path %s (%s)", e.path, e.cause)
 	}
 }

@@ -136,7 +136,7 @@ func TestADuplicateTellsNothingNew(t *testing.T) {
 	s, w := inTown(t, says(200, "ok"))
 	arn := s.begin(fields{"notifications": []fields{{"name": "team", "url": "https://team.example/", "on": []string{"start", "step", "end"}}}})
 	s.clock.AfterFunc(30*time.Second, func() { // a twin of the look at the first step
-		look := step.HealthCheck{Open: s.Open, Clock: s.clock, Hooks: w.open,
+		look := step.HealthCheck{Open: s.Open, Clock: s.clock, Hooks: s.Ports().Hooks,
 			Meter: s.Ports().Meter}
 		if _, err := look.Run(t.Context(), s.event(arn, "HealthCheck")); err != nil {
 			t.Error(err)
@@ -150,8 +150,8 @@ func TestADuplicateTellsNothingNew(t *testing.T) {
 		t.Errorf("%d messages; want the twin's beside these, in the same words (-want +got):\n%s", len(before), diff)
 	}
 	for name, again := range map[string]func(context.Context, step.Event) (step.End, error){
-		"Promote":  step.Promote{Open: s.Open, Clock: s.clock, Hooks: w.open}.Run,
-		"Rollback": step.Rollback{Open: s.Open, Clock: s.clock, Hooks: w.open}.Run,
+		"Promote":  step.Promote{Open: s.Open, Clock: s.clock, Hooks: s.Ports().Hooks}.Run,
+		"Rollback": step.Rollback{Open: s.Open, Clock: s.clock, Hooks: s.Ports().Hooks}.Run,
 	} {
 		if end, err := again(t.Context(), s.event(arn, "Promote")); err != nil || end.Outcome != step.OutcomePromoted {
 			t.Errorf("%s again = %+v, %v", name, end, err)
@@ -168,7 +168,7 @@ func TestAStartIsToldOnce(t *testing.T) {
 	s, w := inTown(t, says(200, "ok"))
 	arn := s.begin(fields{"notifications": []fields{{"name": "team", "url": "https://team.example/", "on": []string{"start"}}}})
 	s.clock.AfterFunc(30*time.Second, func() {
-		again := step.Prepare{Open: s.Open, Clock: s.clock, Hooks: w.open}
+		again := step.Prepare{Open: s.Open, Clock: s.clock, Hooks: s.Ports().Hooks}
 		if ro, err := again.Run(t.Context(), s.event(arn, "Prepare")); err != nil || ro.Canary.Name != "checkout-2" {
 			t.Errorf("Prepare again = %+v, %v", ro, err)
 		}

@@ -8,9 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stepcanary/stepcanary/internal/engine"
 	"github.com/stepcanary/stepcanary/internal/hook"
-	"github.com/stepcanary/stepcanary/internal/local"
 )
 
 // A call is one request to a gate or a receiver.
@@ -52,24 +50,12 @@ func (w *town) to(host string) []call {
 	return append([]call(nil), w.calls[host]...)
 }
 
-// open is what the steps reach the town with.
-func (w *town) open() (*hook.Client, error) {
-	return hook.New(hook.Options{Clock: w.scene.clock, Transport: w}), nil
-}
-
 // inTown is a service whose version 1 serves, with both versions healthy and a town beside it.
 func inTown(t *testing.T, answer func(r *http.Request, n int) (int, string, error)) (*scene, *town) {
 	t.Helper()
 	s := newScene(t)
 	w := &town{scene: s, answer: answer, calls: map[string][]call{}}
-	ports := s.Ports()
-	ports.Hooks = w.open
-	e, err := engine.Local(local.Options{Clock: s.clock}, ports)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = s.engine.Close() // which asks nobody
-	s.Scene.Engine, s.engine, s.machine = e, e, e.Machines()[0].ARN
+	s.Web = w
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
 	w.opened = s.clock.Now()

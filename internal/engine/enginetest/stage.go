@@ -8,12 +8,17 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/engine"
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/hook"
 	"github.com/stepcanary/stepcanary/internal/memory/world"
 	"github.com/stepcanary/stepcanary/internal/metric"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
@@ -94,7 +99,9 @@ type Stage struct {
 	Meter *meter.Meter
 	// Router is the one that the steps get; the world's unless a test puts another there.
 	Router traffic.Router
-	clock  clock.Clock
+	// Web answers requests to gates and receivers. Without it nobody is asked or told.
+	Web   http.RoundTripper
+	clock clock.Clock
 }
 
 // NewStage gives a stage without any version.
@@ -111,7 +118,23 @@ func (s *Stage) Ports() engine.Ports {
 		Open:  s.Open,
 		Meter: func(context.Context, json.RawMessage) (metric.Meter, error) { return s.Meter, nil },
 		Clock: s.clock,
+		Hooks: s.hooks,
 	}
+}
+
+// An Answer is a web in which every request gets this body.
+type Answer string
+
+// RoundTrip gives it.
+func (a Answer) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a)))}, nil
+}
+
+func (s *Stage) hooks() (*hook.Client, error) {
+	if s.Web == nil {
+		return nil, fmt.Errorf("%w: this stage has no web", fault.Invalid)
+	}
+	return hook.New(hook.Options{Clock: s.clock, Transport: s.Web}), nil
 }
 
 // Open opens the stage's cluster, whatever its name.
