@@ -115,6 +115,8 @@ var table = []Mutant{
 
 	{"a busy cluster is not tried again", machine, `"ResultPath": "$.ready",`, `"Canary.Transient"`, `"Canary.Passing"`, "7", flow, "TestPassingTroubleOfEveryCallIsBorne"},
 	{"a killed function is not tried again", machine, `"ResultPath": "$.deployed",`, `"Lambda.Unknown"`, `"Lambda.Unknowable"`, "7", "statemachine", "TestPassingTroubleIsTriedAgain"},
+	{"a restarted engine does not call again what was under way", "internal/local/run.go", "func (r *run) resume() {", "r.dispatch(c)", "_ = c", "7", "internal/local", "TestWaitGoesOnAfterRestart"},
+	{"an event may name a step that is not there", health, "", "sh == nil || !ev.Document.Rollout.has(sh.Step)", "sh == nil", "7", "test/safety", "FuzzFunctionEvent"},
 	{"a function that ran out of memory is not tried again", machine, `"ResultPath": "$.deployed",`, `"Runtime.ExitError"`, `"Runtime.Exited"`, "7", "statemachine", "TestPassingTroubleIsTriedAgain"},
 	{"a task's error is not caught", machine, `"ResultPath": "$.shift",`, `"States.ALL"`, `"Canary.Unheard"`, "1", "statemachine", "TestEveryTaskLeadsBack"},
 	{"the way back's failure is not caught", machine, `"MaxAttempts": 8,`, `"States.ALL"`, `"Canary.Invalid"`, "1", flow, "TestAWayBackThatFailsCallsAPerson"},

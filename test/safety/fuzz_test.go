@@ -34,6 +34,7 @@ func FuzzFunctionEvent(f *testing.F) {
 	}
 	f.Add("Rollback", []byte(`{"detail-type":"x","detail":{"executionArn":"a","status":"ABORTED","input":"{"}}`))
 	f.Add("HealthCheck", []byte(`{"execution":"a","document":{"rollout":{"plan":{"steps":[]}},"shift":{"step":7}},"token":"t"}`))
+	f.Add("HealthCheck", []byte(`{"execution":"a","document":{"rollout":{"plan":{"steps":[{"weight":50}]}},"shift":{"step":7}},"token":"t"}`))
 	f.Fuzz(func(t *testing.T, state string, event []byte) {
 		r := newRun(Scenario{Name: "fuzz"}, nil)
 		r.build()
