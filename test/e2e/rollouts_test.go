@@ -66,34 +66,6 @@ func TestABadVersionIsRolledBack(t *testing.T) {
 	}
 }
 
-func TestAnAbortReachesUsersWithinFiveSeconds(t *testing.T) {
-	for _, wait := range []string{"1m", "2h"} { // watched, and waiting on the token alone
-		t.Run(wait, func(t *testing.T) {
-			b := newBed(t)
-			service := "abort-" + wait
-			host, fields := b.serve(service)
-			fields["wait_time"] = wait
-			fields["deadlines"] = map[string]any{"rollout": "48h"}
-			u := b.visit(host)
-			arn := b.begin(service, "podlet:v2", fields)
-			token := b.hold(arn)
-			time.Sleep(3 * time.Second) // in the middle of the hold
-			asked := time.Now()
-			name, why := "Canary.Aborted", "by a test"
-			if err := b.engine.SendTaskFailure(token(), asl.Failure{Error: &name, Cause: &why}); err != nil {
-				t.Fatal(err)
-			}
-			d := b.end(arn)
-			u.leave()
-			took := u.lastOf["v2"].Sub(asked)
-			if took > 5*time.Second || !strings.Contains(cause(d), "aborted: by a test") {
-				t.Errorf("the last answer of the canary came %v after the abort (%s)", took, cause(d))
-			}
-			t.Logf("the last answer of the canary came %v after the abort", took.Round(time.Millisecond))
-		})
-	}
-}
-
 // hold waits until the execution holds at a weight, and gives what finds its token.
 func (b *bed) hold(arn string) func() string {
 	b.Helper()
