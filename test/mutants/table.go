@@ -87,6 +87,7 @@ var table = []Mutant{
 	{"weight is given before the first gate has opened", ready, "", "Reason: ready, Gates: w.gates.gateWords(), ", "Reason: ready, ",
 		"3", flow, "TestAGateIsAskedBeforeAnyWeight"},
 	{"a rollout that is watched waits for a slow gate", health, "d := w.decide()", "w.gates.ask()", "w.gates.ask()\n\t\t\t_ = w.Clock.Sleep(ctx, askFor)", "3", flow, "TestASlowGateHidesNoCrash"},
+	{"a canary begins larger than its autoscaler allows", deploy, "", "doc.Autoscaler.Within(ro.Stable.Replicas)", "ro.Stable.Replicas", "5", flow, "TestAnAutoscalerComesAndGoesWithItsVersion"},
 	{"a start is told twice", prepare, "", "if !again {", "if true || again {", "7", flow, "TestAStartIsToldOnce"},
 
 	{"a weight of zero is left out", write, "", "!explicit || have != weight {", "weight != 0 && (!explicit || have != weight) {", "8", objects, "TestWhatIsWritten"},
