@@ -90,6 +90,7 @@ func TestSDKDrivesTheEngine(t *testing.T) {
 	}
 
 	token := <-tokens
+	submitted(t, c, started.ExecutionArn)
 	if _, err := c.SendTaskHeartbeat(ctx, &sfn.SendTaskHeartbeatInput{TaskToken: &token}); err != nil {
 		t.Errorf("SendTaskHeartbeat() = %v", err)
 	}
@@ -111,6 +112,23 @@ func TestSDKDrivesTheEngine(t *testing.T) {
 
 	two := failRedriveStop(t, c, machine, tokens)
 	checkMachines(t, c, machine, two)
+}
+
+// submitted returns when the function that waits with a token has returned: a token that is answered
+// before leaves no TaskSubmitted in the history.
+func submitted(t *testing.T, c *sfn.Client, arn *string) {
+	t.Helper()
+	for range 5000 {
+		h, err := c.GetExecutionHistory(t.Context(), &sfn.GetExecutionHistoryInput{ExecutionArn: arn, ReverseOrder: true, MaxResults: 1})
+		if err != nil {
+			t.Fatalf("GetExecutionHistory() = %v", err)
+		}
+		if h.Events[0].Type == types.HistoryEventTypeTaskSubmitted {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("the function does not return")
 }
 
 // failRedriveStop has an execution fail, redrives it and stops it.
