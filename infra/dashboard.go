@@ -6,8 +6,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// metricNamespace holds the metrics that the functions write. Without a dimension each of them
-// is the sum over all services; with the dimension Service it is one service's.
+// metricNamespace holds the metrics that the functions write. They have no dimension: each of them
+// is the sum over all services.
 const metricNamespace = "Stepcanary"
 
 // addDashboard shows what the engine does, for all services together.

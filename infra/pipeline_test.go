@@ -155,3 +155,72 @@ func TestTheBuildKnowsItsServiceAndTheCLI(t *testing.T) {
 		t.Errorf("amd64 builds on %v", got)
 	}
 }
+
+// rightsOf gives what the role may do, by the statement's name.
+func (tm template) rightsOf(role string) map[string]statement {
+	out := map[string]statement{}
+	for _, s := range tm.statements() {
+		if strings.HasPrefix(s.role, role) {
+			out[s.sid] = s
+		}
+	}
+	return out
+}
+
+// A pipeline may start rollouts and its own build, and read its own source. Its build may push images of
+// its own service and read the CLI: neither may touch another service's or a cluster.
+func TestAPipelineMayReachItsOwnAlone(t *testing.T) {
+	all := synth(t, fullConfig(t), newDist(t, ""))
+	const here = ":eu-west-1:111122223333:"
+	for stack, source := range map[string]statement{
+		"stepcanary-yelb-appserver": {actions: []string{
+			"codecommit:CancelUploadArchive", "codecommit:GetBranch", "codecommit:GetCommit",
+			"codecommit:GetUploadArchiveStatus", "codecommit:UploadArchive",
+		}, resources: []string{"arn:aws:codecommit" + here + "yelb-appserver"}},
+		"stepcanary-web": {actions: []string{"codeconnections:UseConnection"},
+			resources: []string{"arn:aws:codeconnections" + here + "connection/00000000-0000-4000-8000-000000000000"}},
+	} {
+		rights := all[stack].rightsOf("PipelineRole")
+		for sid, want := range map[string]statement{
+			"ReadSource": source,
+			"Build": {actions: []string{"codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"},
+				resources: []string{"arn:aws:codebuild" + here + "project/" + stack}},
+			"StartRollout": {actions: []string{"states:DescribeStateMachine", "states:StartExecution"},
+				resources: []string{"arn:aws:states" + here + "stateMachine:stepcanary"}},
+			"FollowRollout": {actions: []string{"states:DescribeExecution"}, resources: []string{"arn:aws:states" + here + "execution:stepcanary:*"}},
+		} {
+			got := rights[sid]
+			if diff := cmp.Diff([][]string{want.actions, want.resources}, [][]string{got.actions, got.resources}); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%s", stack, sid, diff)
+			}
+			delete(rights, sid)
+		}
+		for _, sid := range []string{"PassArtifacts", "FindArtifacts", "UseKey", "AskForApproval"} {
+			delete(rights, sid)
+		}
+		build := all[stack].rightsOf("BuildRole")
+		images := all[stack].ofType("AWS::ECR::Repository")[0]
+		if diff := cmp.Diff([]string{"<" + images + ".Arn>"}, build["PushImages"].resources); diff != "" {
+			t.Errorf("%s: images (-want +got):\n%s", stack, diff)
+		}
+		for _, sid := range []string{"PassArtifacts", "UseKey", "WriteLogs", "LogInToRegistry", "PushImages", "ReadCLI"} {
+			delete(build, sid)
+		}
+		if len(rights) > 0 || len(build) > 0 {
+			t.Errorf("%s: more is granted: %v %v", stack, rights, build)
+		}
+	}
+}
+
+// What a build writes is kept for the configured time, as everything else.
+func TestTheBuildsLog(t *testing.T) {
+	tm := synth(t, fullConfig(t), newDist(t, ""))["stepcanary-web"]
+	_, group := tm.only(t, "AWS::Logs::LogGroup", "LogGroupName", "/aws/codebuild/stepcanary-web")
+	if group["RetentionInDays"] != 90.0 || group["KmsKeyId"] == nil {
+		t.Errorf("log group %v", group)
+	}
+	_, project := tm.only(t, "AWS::CodeBuild::Project", "Name", "stepcanary-web")
+	if dig(project, "LogsConfig", "CloudWatchLogs", "Status") != "ENABLED" || dig(project, "LogsConfig", "CloudWatchLogs", "GroupName") == nil {
+		t.Errorf("logs %v", project["LogsConfig"])
+	}
+}

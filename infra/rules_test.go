@@ -1,6 +1,9 @@
 package main
 
 import (
+	"encoding/json"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -185,15 +188,38 @@ func TestTheQueueIsClosed(t *testing.T) {
 	}
 }
 
+// The metrics of the functions are those of testdata/metrics.json; that functions write them, without
+// dimensions, is seen in test/aws.
 func TestTheDashboardShowsWhatTheEngineDoes(t *testing.T) {
 	tm := synth(t, baseConfig(), newDist(t, ""))["stepcanary"]
 	_, board := tm.only(t, "AWS::CloudWatch::Dashboard", "DashboardName", "stepcanary")
-	body := text(board["DashboardBody"])
-	for _, metric := range []string{
-		"Promoted", "RolledBack", "NeedsOperator", "Refused", "DurationSeconds", "Healthy", "Unhealthy", "Inconclusive", "ExecutionsStarted",
-	} {
-		if !strings.Contains(body, metric) {
+	body := plain(board["DashboardBody"])
+	var got []string
+	for _, m := range regexp.MustCompile(`\["Stepcanary","([A-Za-z]+)",?(.)`).FindAllStringSubmatch(body, -1) {
+		got = append(got, m[1])
+		if m[2] == `"` {
+			t.Errorf("%s has a dimension, which the functions do not write", m[1])
+		}
+	}
+	slices.Sort(got)
+	data, err := os.ReadFile("testdata/metrics.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	if err := json.Unmarshal(data, &want); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
+		t.Errorf("metrics of the functions (-want +got):\n%s", diff)
+	}
+	for _, metric := range []string{"ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "Errors", "ApproximateNumberOfMessagesVisible"} {
+		if !strings.Contains(body, `"`+metric+`"`) {
 			t.Errorf("no %s", metric)
 		}
+	}
+	_, alarm := tm.only(t, "AWS::CloudWatch::Alarm", "AlarmName", "stepcanary-needs-operator-alarm")
+	if alarm["Dimensions"] != nil {
+		t.Errorf("the alarm has dimensions, which the functions do not write: %v", alarm["Dimensions"])
 	}
 }

@@ -138,6 +138,7 @@ func TestRolloutsOnAWS(t *testing.T) {
 		t.Logf("actions called: %v", w.cloud.calls)
 	})
 	t.Run("rights in Kubernetes", w.rightsInKubernetes)
+	t.Run("metrics of the functions", w.embedded)
 }
 
 func tail(s string) string { return s[max(0, len(s)-4000):] }
