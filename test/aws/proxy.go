@@ -53,13 +53,14 @@ func tunnel(w http.ResponseWriter, to string) {
 	}
 	defer back.Close()
 	w.WriteHeader(http.StatusOK)
-	front, _, err := w.(http.Hijacker).Hijack()
+	front, read, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
 	}
 	defer front.Close()
 	var wg sync.WaitGroup
-	wg.Go(func() { _, _ = io.Copy(back, front); back.Close() })
+	// The server may have read the client's first bytes already.
+	wg.Go(func() { _, _ = io.Copy(back, read); back.Close() })
 	wg.Go(func() { _, _ = io.Copy(front, back); front.Close() })
 	wg.Wait()
 }
