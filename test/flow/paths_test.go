@@ -96,6 +96,23 @@ func TestPaths(t *testing.T) {
 			world: behave(cluster.Script{CrashAtWeight: 50}),
 			want:  toReady + steps(2) + back, serves: "checkout-1", cause: "CrashLoopBackOff",
 		},
+		"a crash loop at 30 %": {
+			world: behave(cluster.Script{CrashAtWeight: 30}), input: fields{"percentage_step": nil, "steps": []any{10, 30, 60, 100}},
+			want: toReady + steps(2) + back, serves: "checkout-1", cause: "CrashLoopBackOff",
+		},
+		"stable is failing already, and the canary mends it": {
+			world: play(map[string]float64{"checkout-1": 0.3, "checkout-2": 0}),
+			want:  toReady + steps(4) + promoted, serves: "checkout-2",
+		},
+		"stable is failing already, and the canary as badly": {
+			world: play(map[string]float64{"checkout-1": 0.3, "checkout-2": 0.3}),
+			want:  toReady + steps(1) + back, serves: "checkout-1", cause: "failed",
+		},
+		"stable is failing already, and the canary worse": {
+			world: play(map[string]float64{"checkout-1": 0.1, "checkout-2": 0.5}),
+			input: fields{"failure_threshold_value": 1000000},
+			want:  toReady + steps(1) + back, serves: "checkout-1", cause: "on stable",
+		},
 		"no traffic is never promoted": {
 			world: func(s *scene) {
 				s.meter.Play("shop", "checkout", meter.Steady(0, healthy))
