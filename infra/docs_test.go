@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -21,6 +22,29 @@ func TestEveryFieldIsOnThePage(t *testing.T) {
 	for _, name := range names {
 		if !strings.Contains(string(data), "`"+name+"`") {
 			t.Errorf("docs/aws.md does not explain `%s`", name)
+		}
+	}
+}
+
+// What the page says to write is taken as it stands.
+func TestTheConfigurationOnThePageIsTaken(t *testing.T) {
+	data, err := os.ReadFile("../docs/aws.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(string(data), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks of JSON, want the configuration and a service's part of it", len(blocks))
+	}
+	engine, services := strings.TrimSpace(blocks[0][1]), strings.TrimSpace(blocks[1][1])
+	for _, text := range []string{engine, strings.TrimSuffix(engine, "}") + "," + services + "}"} {
+		c, err := parseConfig([]byte(text))
+		if err != nil {
+			t.Errorf("%v in:\n%s", err, text)
+			continue
+		}
+		if tm := synth(t, c, newDist(t, "")); len(tm) != 1+len(c.Services) {
+			t.Errorf("%d stacks for %d services", len(tm), len(c.Services))
 		}
 	}
 }

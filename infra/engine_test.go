@@ -258,3 +258,26 @@ func TestTheSameInputGivesTheSameTemplates(t *testing.T) {
 		}
 	}
 }
+
+// A key of our own may be used by the services that store or pass on our data, for this account alone.
+func TestTheKeysPolicy(t *testing.T) {
+	tm := synth(t, fullConfig(t), newDist(t, ""))["stepcanary"]
+	key := tm.Resources[tm.ofType("AWS::KMS::Key")[0]].Properties
+	var services []string
+	for _, s := range list(dig(key, "KeyPolicy", "Statement")) {
+		names := texts(dig(s, "Principal", "Service"))
+		if len(names) > 0 && text(dig(s, "Condition", "StringEqualsIfExists")) != `{"aws:SourceAccount":"111122223333"}` {
+			t.Errorf("%v may use it without the account as a condition: %v", names, s)
+		}
+		services = append(services, names...)
+		if who := plain(dig(s, "Principal", "AWS")); who == "*" {
+			t.Errorf("anybody may use it: %v", s)
+		}
+	}
+	slices.Sort(services)
+	if diff := cmp.Diff([]string{
+		"cloudwatch.amazonaws.com", "events.amazonaws.com", "logs.eu-west-1.amazonaws.com", "sns.amazonaws.com", "sqs.amazonaws.com",
+	}, services); diff != "" {
+		t.Errorf("services (-want +got):\n%s", diff)
+	}
+}
