@@ -148,7 +148,7 @@ func (c *cloud) eks(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !slices.Contains(c.clusters, name) {
-		deny(w, http.StatusNotFound, fmt.Errorf("ResourceNotFoundException: No cluster found for name: %s.", name))
+		deny(w, http.StatusNotFound, fmt.Errorf("ResourceNotFoundException: No cluster found for name: %s", name))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
