@@ -121,7 +121,8 @@ func (r *run) checkVersion(on string, rec record.Record) {
 	versions, _ := r.world.Cluster.Versions(context.Background(), service)
 	for _, v := range versions {
 		other, _ := r.world.Cluster.Status(service.Namespace, v.Name, now)
-		if (!exists || status.Ready == 0) && v.Name != on && other.Ready > 0 && !r.edited {
+		// Nobody is given to a version that a late write has brought back when all was over.
+		if (!exists || status.Ready == 0) && v.Name != on && other.Ready > 0 && !r.edited && !r.marks[lateWrite] {
 			r.breaks(dead, on, v.Name)
 		}
 		// What a request on its way leaves behind when everybody has gone, the next rollout removes.

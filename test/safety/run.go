@@ -302,6 +302,8 @@ func (r *run) rest() {
 
 // begin starts a rollout.
 func (r *run) begin(name string, extra map[string]any) {
+	r.clock.Begin() // nothing is called before the execution is noted here
+	defer r.clock.End()
 	arn, _, err := r.engine.Start(local.StartInput{MachineARN: r.machine, Name: name, Input: input(extra)})
 	if err == nil {
 		r.arns = append(r.arns, arn)

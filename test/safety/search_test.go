@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -17,6 +18,7 @@ var (
 	search   = flag.String("search", "short", "short: a part of the single faults; full: all of them, and random ones; long: all pairs too")
 	seed     = flag.Uint64("seed", 1, "of the random search")
 	scenario = flag.String("scenario", "", "the scenario to replay")
+	pick     = flag.String("only", "", "of the pairs, try those that match, such as 'stuck.* stable-dies'")
 	every    = flag.Int("every", 1, "of the pairs, try one in so many")
 	faults   = flag.String("faults", "", "the faults to replay, such as kill-after@17,stop@23")
 )
@@ -166,6 +168,7 @@ func TestPairs(t *testing.T) {
 		t.Skip("only with -search long: all pairs take the better part of an hour")
 	}
 	c := newTally(t)
+	wanted := regexp.MustCompile(*pick)
 	all, merged := 0, 0
 	for _, s := range Small {
 		if *scenario != "" && s.Name != *scenario {
@@ -179,7 +182,7 @@ func TestPairs(t *testing.T) {
 		}
 		t.Logf("%s: %d single faults, %d pairs, %d of them merged, %d to try", s.Name, len(p.Singles), p.All, p.Merged, len(p.Tries))
 		all, merged = all+p.All, merged+p.Merged
-		tries := part(p.Tries, *every)
+		tries := slices.DeleteFunc(part(p.Tries, *every), func(list []Fault) bool { return !wanted.MatchString(fmt.Sprint(list)) })
 		began := time.Now()
 		each(tries, func(faults []Fault) { c.take(s, faults, p.try(faults)) })
 		t.Logf("%s: %d tried, %.1f ms each, %d states", s.Name, len(tries), float64(time.Since(began).Microseconds())/1000/float64(max(1, len(tries))), len(p.good.states))
