@@ -52,21 +52,37 @@ type tokens struct {
 	expires time.Time
 }
 
-// RoundTrip is for net/http.
+// RoundTrip is for net/http. A token that has served before and is refused now is replaced once: it may
+// have ended earlier than this machine's clock says.
 func (t *tokens) RoundTrip(r *http.Request) (*http.Response, error) {
-	token, err := t.get(r.Context())
-	if err != nil {
-		return nil, err
+	for {
+		token, fresh, err := t.get(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+token)
+		resp, err := t.next.RoundTrip(r)
+		if err != nil || resp.StatusCode != http.StatusUnauthorized {
+			return resp, err
+		}
+		_ = resp.Body.Close()
+		t.forget(token)
+		if fresh || r.Body != nil && r.GetBody == nil {
+			return nil, t.refused()
+		}
+		if r.Body == nil {
+			continue
+		}
+		if r.Body, err = r.GetBody(); err != nil {
+			return nil, err
+		}
 	}
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+token)
-	resp, err := t.next.RoundTrip(r)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized {
-		return resp, err
-	}
-	_ = resp.Body.Close()
-	t.forget(token)
-	return nil, fmt.Errorf("%w: cluster %q does not know who asks: 401 Unauthorized. Its access entries lack this function's role, "+
+}
+
+// refused says what an API server does not.
+func (t *tokens) refused() error {
+	return fmt.Errorf("%w: cluster %q does not know who asks: 401 Unauthorized. Its access entries lack this function's role, "+
 		"or have that of a role which was made anew since; or the token was made for another cluster, was signed with wrong credentials, or has expired",
 		fault.Invalid, t.cluster)
 }
@@ -84,16 +100,18 @@ func (t *tokens) forget(token string) {
 // WrappedRoundTripper lets client-go see through.
 func (t *tokens) WrappedRoundTripper() http.RoundTripper { return t.next }
 
-func (t *tokens) get(ctx context.Context) (string, error) {
+// get gives a token, and whether it was made just now.
+func (t *tokens) get(ctx context.Context) (token string, fresh bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if time.Now().Before(t.expires.Add(-time.Minute)) {
-		return t.token, nil
+		return t.token, false, nil
 	}
 	token, expires, err := t.eks.Token(ctx, t.cluster)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	t.token, t.expires = token, expires
-	return token, nil
+	// By the wall clock alone: the other one may stand still while a function is frozen.
+	t.token, t.expires = token, expires.Round(0)
+	return token, true, nil
 }

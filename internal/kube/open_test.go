@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/kube"
@@ -109,12 +112,19 @@ func (a *account) Token(context.Context, string) (string, time.Time, error) {
 }
 
 func TestEKSTokensAreMadeOnceAndAgainWhenTheyEnd(t *testing.T) {
-	var authorization, agent string
+	var authorization, agent, ended string
+	var sent []string
 	refuse := false
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		authorization, agent = r.Header.Get("Authorization"), r.UserAgent()
 		w.Header().Set("Content-Type", "application/json")
-		if refuse {
+		if body, _ := io.ReadAll(r.Body); r.Method == http.MethodPost {
+			if len(sent) == 0 {
+				ended = authorization
+			}
+			sent = append(sent, fmt.Sprint(authorization != ended, strings.Contains(string(body), "on tour")))
+		}
+		if refuse || authorization == ended {
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Unauthorized","message":"Unauthorized","code":401}`)
 			return
@@ -153,8 +163,20 @@ func TestEKSTokensAreMadeOnceAndAgainWhenTheyEnd(t *testing.T) {
 		}
 	}
 	refuse = false
-	if err := ask(c); err != nil || long.made.Load() != 2 {
-		t.Errorf("Versions() after a refusal = %v with %d tokens; want a second one", err, long.made.Load())
+	made := long.made.Load()
+	if err := ask(c); err != nil || long.made.Load() != made+1 {
+		t.Errorf("Versions() after a refusal = %v with %d tokens; want another one", err, long.made.Load()-made)
+	}
+	// A token that ended before its time is replaced at once.
+	ended = authorization
+	if err := ask(c); err != nil || long.made.Load() != made+2 {
+		t.Errorf("Versions() with a token that has ended = %v with %d tokens; want another one", err, long.made.Load()-made)
+	}
+	if err := c.Tell(t.Context(), service, workload.Note{On: "checkout-1", Reason: "Tour", Message: "on tour"}); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"false true", "true true"}, sent); diff != "" {
+		t.Errorf("with the new token, with the body (-want +got):\n%s", diff)
 	}
 
 	// A token with less than a minute left is not sent any more.
