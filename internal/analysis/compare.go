@@ -149,7 +149,7 @@ func (p Policy) noteOn(s State, m Measure) (Verdict, string) {
 		return Inconclusive, m.Name + " can't be told: the newest interval has no data"
 	case float64(missing) > p.MissingTolerated*float64(s.elapsed()):
 		return Inconclusive, fmt.Sprintf("%s can't be told: no data on both versions for %s of the step's %s",
-			m.Name, short(missing), short(s.elapsed()))
+			m.Name, lasted(missing), lasted(s.elapsed()))
 	case s.Canary.Requests < p.Comparison.MinRequests || m.Canary.Requests == 0:
 		return Inconclusive, fmt.Sprintf("%s can't be told: %s in this step, needs %d",
 			m.Name, count(min(s.Canary.Requests, m.Canary.Requests), "canary request"), p.Comparison.MinRequests)

@@ -144,7 +144,7 @@ func (p Policy) reason(j Judgement, s State) string {
 	case s.From.IsZero():
 		return "can't tell: there are no data on the canary in this step yet"
 	case j.Verdict == Healthy && j.Enough:
-		return p.praise(j)
+		return p.praise(j) + p.goesOn(j, s)
 	case j.Verdict == Healthy:
 		return p.praise(j) + p.waiting(j, s)
 	}
@@ -180,15 +180,32 @@ func (p Policy) praise(j Judgement) string {
 	return "nothing speaks against the canary"
 }
 
+// goesOn says why the step may be left though its counts do not tell the versions apart.
+func (p Policy) goesOn(j Judgement, s State) string {
+	if !p.Comparison.Enabled || s.Alone || len(j.Measures) == 0 || j.Measures[0].Low > 0 || j.Measures[0].High > 0 {
+		return ""
+	}
+	if ratio := p.ratioFor(s); ratio > 0 {
+		return fmt.Sprintf("; shown to stay below %s, which is good enough", percent(p.Comparison.GoodBelow*ratio/p.Comparison.GoodRatio))
+	}
+	kept := ""
+	for _, l := range p.Limits {
+		if !l.Advisory {
+			kept = "its limits are kept and "
+		}
+	}
+	return "; " + kept + "nothing speaks against the canary, which is enough at this weight"
+}
+
 func (p Policy) waiting(j Judgement, s State) string {
 	if left := p.Pace.MinDwell - s.elapsed(); left > 0 {
-		return fmt.Sprintf("; the step lasts %s more at least", short(left))
+		return fmt.Sprintf("; the step lasts %s more at least", lasted(left))
 	}
 	return fmt.Sprintf("; not yet proven below %s times%s", number(p.ratioFor(s)), j.Detectable.more())
 }
 
 func (p Policy) cannotTell(j Judgement, s State) string {
-	out := fmt.Sprintf("can't tell after %s: canary %v, stable %v", short(s.elapsed()), j.Canary, j.Stable)
+	out := fmt.Sprintf("can't tell after %s: canary %v, stable %v", lasted(s.elapsed()), j.Canary, j.Stable)
 	if d := j.Detectable; d.Rate > 0 {
 		out += fmt.Sprintf("; %s or more would have been seen (80 %%)", percent(d.Rate))
 	}

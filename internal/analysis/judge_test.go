@@ -42,6 +42,8 @@ func TestJudgement(t *testing.T) {
 	latency.Comparison.LatencyBounds = []time.Duration{100 * time.Millisecond}
 	noObjective := byEvidence()
 	noObjective.Comparison.GoodBelow = 0
+	limited := byClock(0)
+	limited.Limits = []Limit{FailureThreshold(0, time.Minute)}
 	forgiving := byClock(0)
 	forgiving.MissingTolerated = 0.2
 	for name, tt := range map[string]struct {
@@ -81,7 +83,12 @@ func TestJudgement(t *testing.T) {
 		"a share a sixth too high is borne":         {byClock(0), repeat(100, 30, [4]int64{35, 0, 65, 0}), Healthy, "enough", ""},
 		"a cap without proof can't tell": {noObjective, repeat(400, 5, [4]int64{1, 0, 19, 0}), Inconclusive, "overdue",
 			"Can't tell after 1h6m40s: canary 0 of 400 requests (0 %), stable 0 of 7600 requests (0 %); 1.2 % or more would have been seen (80 %); needs about 4400 more canary requests, 12h10m."},
-		"a clean service is proven by its objective": {byEvidence(), repeat(60, 5, [4]int64{5, 0, 95, 0}), Healthy, "enough", ""},
+		"a clean service is proven by its objective": {byEvidence(), repeat(60, 5, [4]int64{5, 0, 95, 0}), Healthy, "enough",
+			"0 of 300 requests (0 %) on the canary failed, 0 of 5700 (0 %) on stable: too few to tell them apart; shown to stay below 10 %, which is good enough."},
+		"a clean step that needs no proof says why it goes on": {byClock(0), repeat(2, 5, [4]int64{5, 0, 95, 0}), Healthy, "enough",
+			"0 of 10 requests (0 %) on the canary failed, 0 of 190 (0 %) on stable: too few to tell them apart; nothing speaks against the canary, which is enough at this weight."},
+		"and that its limits are kept": {limited, repeat(2, 5, [4]int64{5, 0, 95, 0}), Healthy, "enough",
+			"0 of 10 requests (0 %) on the canary failed, 0 of 190 (0 %) on stable: too few to tell them apart; its limits are kept and nothing speaks against the canary, which is enough at this weight."},
 		"a first deployment is held against the objective": {byClock(0), repeat(12, 100, [4]int64{50, 5, 0, 0}), Unhealthy, "hold",
 			"10 of 100 requests (10 %) on the canary failed, up to 1 % is expected; a canary that is fine looks this bad in at most 1 in 73300 rollouts."},
 		"a clean first deployment passes": {byClock(0), repeat(12, 100, [4]int64{50, 0, 0, 0}), Healthy, "enough",

@@ -67,16 +67,16 @@ func (p Policy) measure(s State, l Limit) (m Measure, broken bool) {
 func (p Policy) lacking(l Limit, w window) string {
 	if l.Kind == Value {
 		if !w.hasValue {
-			return fmt.Sprintf("%s can't be told: no value in the last %s", l.Name, short(w.length))
+			return fmt.Sprintf("%s can't be told: no value in the last %s", l.Name, lasted(w.length))
 		}
 		return ""
 	}
 	if missing := w.length - w.known; w.length > 0 && float64(missing) > p.MissingTolerated*float64(w.length) {
-		return fmt.Sprintf("%s can't be told: no data for %s of the last %s", l.Name, short(missing), short(w.length))
+		return fmt.Sprintf("%s can't be told: no data for %s of the last %s", l.Name, lasted(missing), lasted(w.length))
 	}
 	if w.counts.Requests < max(l.MinRequests, 1) {
 		return fmt.Sprintf("%s can't be told: %s in %s, needs %d", l.Name,
-			count(w.counts.Requests, "canary request"), short(w.length), max(l.MinRequests, 1))
+			count(w.counts.Requests, "canary request"), lasted(w.length), max(l.MinRequests, 1))
 	}
 	return ""
 }

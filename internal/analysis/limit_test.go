@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,5 +192,29 @@ func TestValidateNamesTheFirstWrongSetting(t *testing.T) {
 		if err := p.Validate(); err != nil {
 			t.Errorf("Validate() = %v; want none", err)
 		}
+	}
+}
+
+func TestTimesAreToldAsTheyAre(t *testing.T) {
+	p := byClock(0)
+	p.Comparison.LatencyBounds = []time.Duration{500 * time.Millisecond, 1200 * time.Millisecond}
+	p.Limits = []Limit{{Name: "latency", Kind: LatencyPercentile, Percentile: 90, Bound: 1.2}}
+	in := repeat(6, 10, [4]int64{100, 0, 900, 0})
+	for i := range in {
+		in[i].Canary.Slow, in[i].Stable.Slow = []int64{20, 4}, []int64{10, 0}
+	}
+	_, j := p.Look(State{}, in)
+	var told []string
+	for _, m := range j.Measures {
+		if m.Name == "latency" {
+			told = append(told, m.Note)
+		}
+		if strings.HasPrefix(m.Name, slowPrefix) {
+			told = append(told, m.Name)
+		}
+	}
+	slices.Sort(told)
+	if got, want := strings.Join(told, "; "), "slower than 1.2s; slower than 500ms; the canary's p90 over 1m is 938ms, allowed is 1.2s"; got != want {
+		t.Errorf("told %q, want %q", got, want)
 	}
 }

@@ -38,11 +38,16 @@ func number(v float64) string {
 	return strconv.FormatFloat(roundTo(v, 3), 'f', -1, 64)
 }
 
-// short writes a duration without its zero parts: 90s as 1m30s, 5m0s as 5m.
-func short(d time.Duration) string {
+// lasted writes a time that was measured: from a second on, its fraction tells nothing.
+func lasted(d time.Duration) string {
 	if d >= time.Second {
 		d = d.Round(time.Second)
 	}
+	return short(d)
+}
+
+// short writes a duration as it is, without its zero parts: 90s as 1m30s, 5m0s as 5m.
+func short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
@@ -121,7 +126,7 @@ func oneIn(n float64) string {
 
 // sentence says what a limit found.
 func (l Limit) sentence(m Measure, bounds []time.Duration) string {
-	in := short(m.Window)
+	in := lasted(m.Window)
 	side := "at most"
 	if l.Kind == SuccessRate || l.AtLeast {
 		side = "at least"
@@ -148,7 +153,7 @@ func latency(s float64, bounds []time.Duration) string {
 	if n := len(bounds); n > 0 && s > bounds[n-1].Seconds() {
 		return "more than " + short(bounds[n-1])
 	}
-	return short(seconds(s))
+	return short(seconds(roundTo(s, 3)))
 }
 
 func seconds(s float64) time.Duration {
