@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
+	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/story"
 )
 
@@ -107,7 +108,8 @@ func (c client) arn(ctx context.Context) (string, error) {
 }
 
 // find gives the execution that who names: an ARN, an execution's name, or a service,
-// of which the running one counts before the last one. Empty is the only running one.
+// of which the running one counts before the last one that was not refused. Empty is the
+// only running one.
 func (c client) find(ctx context.Context, who string, running bool) (string, error) {
 	if strings.HasPrefix(who, "arn:") {
 		return who, nil
@@ -133,15 +135,19 @@ func (c client) find(ctx context.Context, who string, running bool) (string, err
 		return found[0], nil
 	case len(found) == 0 && who == "":
 		return "", exit{exitError, "no rollout is running"}
+	case len(found) == 0 && running:
+		return "", exit{exitError, fmt.Sprintf("no rollout of %s is running", who)}
 	case len(found) == 0:
-		return "", exit{exitError, fmt.Sprintf("no rollout of %q was found", who)}
+		return "", exit{exitError, fmt.Sprintf("no rollout of %s was found", who)}
 	}
 	return "", fmt.Errorf("%d rollouts are running; name one of:\n  %s", len(found), strings.Join(found, "\n  "))
 }
 
-// list gives the executions, newest first, that who names. Without who: all.
+// list gives the executions, newest first, that who names. Without who: all. Without status it
+// gives one: the newest that was not refused, for a refused start did nothing to the service; where
+// all were refused, the newest of them.
 func (c client) list(ctx context.Context, machine string, status types.ExecutionStatus, who string) ([]string, error) {
-	var found []string
+	var found, refused []string
 	pages := sfn.NewListExecutionsPaginator(c.Client, &sfn.ListExecutionsInput{
 		StateMachineArn: aws.String(machine), StatusFilter: status,
 	})
@@ -152,39 +158,59 @@ func (c client) list(ctx context.Context, machine string, status types.Execution
 		}
 		for _, e := range page.Executions {
 			is, err := c.names(ctx, who, e)
-			if err != nil {
+			switch {
+			case err != nil:
 				return nil, err
-			}
-			if is {
+			case is == refusedOne:
+				refused = append(refused, aws.ToString(e.ExecutionArn))
+			case is == meant:
 				found = append(found, aws.ToString(e.ExecutionArn))
 				if status == "" {
-					return found, nil // the newest that is not running
+					return found, nil
 				}
 			}
 		}
 	}
+	if len(found) == 0 {
+		return refused[:min(len(refused), 1)], nil
+	}
 	return found, nil
 }
 
+// A match tells how well an execution fits what a person named.
+type match int
+
+const (
+	other      match = iota
+	refusedOne       // of that service, refused before it changed anything
+	meant
+)
+
 // names tells whether who is the execution's name or its service. A service is looked up in the
 // input only where the name could be of it, because each look is a request.
-func (c client) names(ctx context.Context, who string, e types.ExecutionListItem) (bool, error) {
+func (c client) names(ctx context.Context, who string, e types.ExecutionListItem) (match, error) {
 	name := aws.ToString(e.Name)
 	if who == "" || who == name {
-		return true, nil
+		return meant, nil
 	}
 	if !strings.HasPrefix(name, who+"-") {
-		return false, nil
+		return other, nil
 	}
 	d, err := c.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: e.ExecutionArn})
 	if err != nil {
-		return false, fmt.Errorf("describe %s: %w", name, err)
+		return other, fmt.Errorf("describe %s: %w", name, err)
 	}
 	var in struct {
 		Service string `json:"microservice_name"`
 	}
 	_ = json.Unmarshal([]byte(aws.ToString(d.Input)), &in)
-	return in.Service == who, nil
+	switch ended := fault.Kind(aws.ToString(d.Error)); {
+	case in.Service != who:
+		return other, nil
+	case ended == fault.Refused || ended == fault.Invalid: // only the state Refused ends by these
+		return refusedOne, nil
+	}
+	return meant, nil
 }
 
 // story reads the whole history of an execution.

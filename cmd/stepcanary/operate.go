@@ -117,9 +117,13 @@ func retry(ctx context.Context, c *console, args []string) error {
 	}
 	var in struct {
 		Service string `json:"microservice_name"`
+		Image   string `json:"container_image"`
 	}
 	if err := json.Unmarshal([]byte(aws.ToString(d.Input)), &in); err != nil {
 		return fmt.Errorf("read input of %s: %w", aws.ToString(d.Name), err)
+	}
+	if !c.json {
+		c.printf("again %s, with image %s\n", aws.ToString(d.Name), in.Image)
 	}
 	return api.start(ctx, c, in.Service, aws.ToString(d.Input), *follow)
 }
