@@ -26,8 +26,8 @@ type server struct {
 	metrics, hooks               string
 }
 
-// serve runs the local engine until it is interrupted. Rollouts that run then go on when it is
-// started again with the same --state.
+// serve runs the local engine until it is interrupted, and then names the rollouts that it leaves
+// running. They go on when it is started again with the same --state.
 func serve(ctx context.Context, c *console, args []string) error {
 	f := flag.NewFlagSet("serve", flag.ContinueOnError)
 	var s server
@@ -91,16 +91,23 @@ func (s server) run(ctx context.Context, c *console) error {
 	done := make(chan error, 1)
 	go func() { done <- api.Serve(listener) }()
 	c.printf("Step Functions API on http://%s (state machine %s)\n", listener.Addr(), engine.MachineName)
+	if s.state == "" {
+		c.printf("Rollouts are kept in memory: an engine that is stopped forgets them. --state FILE keeps them.\n")
+	}
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	left, unknown := leftovers(ctx, c, "http://"+listener.Addr().String())
 	_ = api.Close()
 	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
 	}
-	return nil
+	if unknown != nil {
+		return exit{exitHeld, fmt.Sprintf("serve: what still runs is not known: %v", unknown)}
+	}
+	return s.farewell(c, left)
 }
 
 // parts are the engine's options and ports.
