@@ -208,6 +208,8 @@ type End struct {
 	Outcome string    `json:"outcome"`
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
+	// Back is when the way back to stable was seen in force, if this run of the step saw it.
+	Back time.Time `json:"back,omitzero"`
 	// Known tells that the rollout had ended before: this run of the step found it in the record.
 	Known bool `json:"-"`
 }

@@ -160,7 +160,7 @@ func (w *watcher) watch(ctx context.Context) (Watch, error) {
 	w.follower = f
 	w.served = w.shift.Weight > 0
 	w.tellStep()
-	end := w.Clock.Now().Add(slice)
+	end := w.sliceEnd()
 	pause := time.Duration(0)
 	for {
 		if w.out.Status, err = f.Next(ctx, pause); err != nil {
@@ -187,6 +187,18 @@ func (w *watcher) watch(ctx context.Context) (Watch, error) {
 		}
 		pause = max(time.Millisecond, pause)
 	}
+}
+
+// sliceEnd is when this look is over. It ends with the hold, so that the history tells at once what a step that
+// goes on is held for.
+func (w *watcher) sliceEnd() time.Time {
+	now := w.Clock.Now()
+	end := now.Add(slice)
+	held := w.shift.Since.Add(time.Duration(w.ro.Plan.Steps[w.shift.Step].Hold))
+	if held.After(now) && held.Before(end) {
+		return held
+	}
+	return end
 }
 
 // answer is the decision with all that led to it.

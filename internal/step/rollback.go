@@ -147,6 +147,7 @@ func (s Rollback) settle(ctx context.Context, access Access, svc workload.Servic
 
 func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.Service, rec record.Record, reason string, drain time.Duration) (End, error) {
 	f := finish{Clock: s.Clock, access: access, service: svc, drain: drain}
+	var inForce time.Time
 	if rec.Phase == record.Promoted {
 		return f.promote(ctx, rec, rec.Canary.Name+" is the stable version; finished by the way back: "+reason)
 	}
@@ -161,8 +162,13 @@ func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.
 		if rec, err = f.retreat(ctx, rec); err != nil {
 			return End{}, err
 		}
+		if rec.Stable.Name != "" {
+			inForce = s.Clock.Now().UTC().Truncate(time.Microsecond)
+		}
 	}
-	return f.discard(ctx, rec, reason)
+	end, err := f.discard(ctx, rec, reason)
+	end.Back = inForce
+	return end, err
 }
 
 // retreat gives everything to stable and waits until that is in force.

@@ -34,6 +34,8 @@ func (s *Story) read(e *types.HistoryEvent) {
 		s.Transitions++
 	case e.TaskScheduledEventDetails != nil:
 		s.token(aws.ToString(e.TaskScheduledEventDetails.Parameters))
+	case e.TaskSucceededEventDetails != nil:
+		s.back(e, aws.ToString(e.TaskSucceededEventDetails.Output))
 	case e.StateExitedEventDetails != nil:
 		s.Token = ""
 		s.exited(e, aws.ToString(e.StateExitedEventDetails.Name), aws.ToString(e.StateExitedEventDetails.Output))
@@ -120,6 +122,19 @@ func (s *Story) exited(e *types.HistoryEvent, state, output string) {
 	case state == "HealthCheck" && d.Watch != nil:
 		s.looked(e, d.Watch)
 	}
+}
+
+// back tells when all users were on stable again. Rollback answers only after the drain, and the time is in what its
+// function answered.
+func (s *Story) back(e *types.HistoryEvent, output string) {
+	var answer struct {
+		Payload step.End `json:"Payload"`
+	}
+	if s.State != "Rollback" || s.Shift == nil || json.Unmarshal([]byte(output), &answer) != nil || answer.Payload.Back.IsZero() {
+		return
+	}
+	s.Weight = 0
+	s.add(e, Shifted, "0 % is in force: all users are back on "+beside(s.Rollout)).At = answer.Payload.Back
 }
 
 func (s *Story) shifted(e *types.HistoryEvent, shift *step.Shift) {

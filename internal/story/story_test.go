@@ -17,6 +17,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/fault"
+	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/story"
@@ -86,7 +87,7 @@ func TestStories(t *testing.T) {
 		},
 		"rolled back": {
 			errors: 0.3, run: begin, outcome: step.OutcomeRolledBack, reason: "on the canary failed",
-			kinds: "started, prepared, deployed, ready, shifted 25, looked, over 0",
+			kinds: "started, prepared, deployed, ready, shifted 25, looked, shifted 0, over 0", texts: "0 % is in force: all users are back on checkout-1",
 		},
 		"never ready": {
 			run: func(t *testing.T, s *enginetest.Scene) string {
@@ -98,7 +99,7 @@ func TestStories(t *testing.T) {
 		},
 		"aborted by a person": {
 			run: answer(30*time.Second, fault.Aborted, "looks odd"), outcome: step.OutcomeRolledBack, reason: "looks odd",
-			kinds: "started, prepared, deployed, ready, shifted 25, asked, over 0", texts: "abort: looks odd",
+			kinds: "started, prepared, deployed, ready, shifted 25, asked, shifted 0, over 0", texts: "abort: looks odd",
 		},
 		"asked to promote": {
 			run: answer(30*time.Second, fault.Asked, string(wish)), outcome: step.OutcomePromoted,
@@ -121,7 +122,7 @@ func TestStories(t *testing.T) {
 				return arn
 			},
 			outcome: step.OutcomeRolledBack, reason: "paused for 10m",
-			kinds: "started, prepared, deployed, ready, shifted 25, looked, asked, looked, over 0",
+			kinds: "started, prepared, deployed, ready, shifted 25, looked, asked, looked, shifted 0, over 0",
 		},
 		"asked for nonsense": {
 			run: answer(30*time.Second, fault.Asked, "[1]"), outcome: step.OutcomePromoted,
@@ -281,5 +282,37 @@ func TestTheStoryOfAGate(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+func TestAStepThatIsHeldSaysWhyWhenItsHoldIsOver(t *testing.T) {
+	s := ready(t, 0)
+	script := meter.Steady(100, map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	now := s.Clock.Now().Sub(enginetest.Start)
+	script.Down = []meter.Span{{From: now + 10*time.Second, To: now + time.Hour}}
+	s.Meter.Play("shop", "checkout", script)
+	arn := s.Run(t, enginetest.Fields{"wait_time": "30s"})
+	moments := story.Read(arn, s.History(t, arn)).Moments
+	i := slices.IndexFunc(moments, func(m story.Moment) bool { return m.Kind == story.Shifted })
+	if i < 0 || i+1 >= len(moments) {
+		t.Fatalf("moments %+v; want a look after the shift", moments)
+	}
+	first := moments[i+1]
+	if after := first.At.Sub(moments[i].At); first.Kind != story.Looked || first.Action != rollout.Watch || after > 31*time.Second {
+		t.Errorf("%v after the shift: %s, %s; want a look within the hold of 30s that says what is waited for", after, first.Kind, first.Action)
+	}
+	if !strings.Contains(first.Text, "the metrics source does not answer") {
+		t.Errorf("reason %q; want that the source is silent", first.Text)
+	}
+}
+
+// The way back is told for the moment in which it was in force, not for the end of the drain.
+func TestTheWayBackIsToldWhenItIsInForce(t *testing.T) {
+	s := ready(t, 0.3)
+	arn := s.Run(t, enginetest.Fields{"drain": "40s"})
+	got := story.Read(arn, s.History(t, arn))
+	back := got.Moments[len(got.Moments)-2]
+	if drained := got.Ended.Sub(back.At); back.Kind != story.Shifted || back.Weight != 0 || drained < 40*time.Second {
+		t.Errorf("%v before the end: %s with %d %%; want 0 %% in force before the drain of 40s", drained, back.Kind, back.Weight)
 	}
 }
