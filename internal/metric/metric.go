@@ -80,7 +80,8 @@ type Valuer interface {
 // A Bounder is a Meter that can say where its response times can be cut.
 type Bounder interface {
 	// Bounds gives the cuts at which slower requests are counted when the wanted
-	// ones, in rising seconds, are asked for: each the nearest one that is not below,
-	// or, where the source's histogram ends before it, none.
+	// ones, in rising seconds, are asked for: each the nearest one that is not above,
+	// or, where the source's histogram begins after it, none. Every request slower than
+	// a wanted bound is slower than its cut, too.
 	Bounds(ctx context.Context, s Subject, wanted []float64) ([]float64, error)
 }

@@ -178,7 +178,7 @@ func (w *watcher) watch(ctx context.Context) (Watch, error) {
 		case d.AskGates && w.gates.busy():
 			pause = whileAsking
 		case d.Action != rollout.Watch || !now.Before(end) || len(w.out.Intervals) >= mostIntervals:
-			return w.answer(d), nil
+			return w.answer(ctx, d), nil
 		default:
 			pause = min(d.After, end.Sub(now), w.readAt.Sub(now))
 			if d.AskGates {
@@ -202,9 +202,12 @@ func (w *watcher) sliceEnd() time.Time {
 }
 
 // answer is the decision with all that led to it.
-func (w *watcher) answer(d rollout.Decision) Watch {
+func (w *watcher) answer(ctx context.Context, d rollout.Decision) Watch {
 	out := w.out
 	out.Action, out.Step, out.Reason, out.At = d.Action, d.Step, d.Reason, w.Clock.Now()
+	if words := w.cut(ctx); words != "" {
+		out.Reason += "; " + words
+	}
 	if d.Action == rollout.Watch && d.After > watchFor {
 		out.Action = rollout.Wait
 	}

@@ -17,7 +17,7 @@ import (
 type histogram struct {
 	tracks map[string]map[float64][]track
 	// cuts has the bucket for each bound that was asked for, in the source's unit;
-	// NaN where the buckets end below it.
+	// NaN where the buckets begin above it.
 	cuts []float64
 	all  []track
 }
@@ -63,7 +63,8 @@ func common(tracks map[string]map[float64][]track) []float64 {
 	return les
 }
 
-// cuts finds the bucket for each bound in seconds: its own, or the next above.
+// cuts finds the bucket for each bound in seconds: its own, or the next below. By the next
+// above, a version that breaks its bound would be seen as keeping it.
 func (m *Meter) cuts(les, bounds []float64) []float64 {
 	cuts := make([]float64, len(bounds))
 	for i, b := range bounds {
@@ -71,9 +72,8 @@ func (m *Meter) cuts(les, bounds []float64) []float64 {
 		wanted := b / m.queries.Unit
 		for _, le := range les {
 			// 0.1 s and 100 ms are the same bound, whatever floating point makes of it.
-			if le >= wanted*(1-1e-9) {
+			if le > 0 && le <= wanted*(1+1e-9) {
 				cuts[i] = le
-				break
 			}
 		}
 	}

@@ -117,7 +117,8 @@ func New(o Options) (*Meter, error) {
 func (m *Meter) Pace() metric.Pace { return m.pace }
 
 // Intervals reads the counters of both versions. A latency bound that is no
-// bucket's is counted by the next bucket above, which Bounds tells beforehand.
+// bucket's is counted by the next bucket below, so that no slow request is missed; Bounds tells
+// which. Below the first bucket nothing is known.
 func (m *Meter) Intervals(ctx context.Context, s metric.Subject, w metric.Window) ([]analysis.Interval, error) {
 	if err := queries.Check(s); err != nil {
 		return nil, err

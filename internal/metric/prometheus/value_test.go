@@ -81,31 +81,43 @@ func TestBoundsAreBuckets(t *testing.T) {
 		return serve(s, r), nil
 	})
 	meter := meterOn(t, w, prometheus.Options{Clock: clock.NewVirtual(m.End())})
-	got, err := meter.Bounds(t.Context(), metrictest.Subject, []float64{0.1, 0.3, 0.7, 2})
+	got, err := meter.Bounds(t.Context(), metrictest.Subject, []float64{0.05, 0.1, 0.3, 0.7, 2})
 	if diff := cmp.Diff([]float64{0.1, 0.5, 1}, got); err != nil || diff != "" {
 		t.Errorf("Bounds() = %v (-want +got):\n%s", err, diff)
 	}
 }
 
-func TestABoundAboveTheLastBucketTellsNothing(t *testing.T) {
+// A canary that answers slower than its limit must not pass because the source cuts elsewhere: a
+// bound without a bucket counts by the one below, and below the first one nothing is known.
+func TestABoundWithoutABucketCountsNoSlowRequestAsFast(t *testing.T) {
 	m := metrictest.Model{Subject: metrictest.Subject, Versions: map[string][]counts{
-		"checkout-1": metrictest.Row(3, metrictest.Some(10, 0)), "checkout-2": metrictest.Row(3, metrictest.Some(10, 0, 10, 10)),
+		"checkout-1": metrictest.Row(3, metrictest.Some(10, 0)), "checkout-2": metrictest.Row(3, metrictest.Some(10, 0, 7, 3)),
 	}}
 	s := told(m)
 	w := wire(func(r *http.Request) (*http.Response, error) {
 		r.URL.Path = "/prefix" + r.URL.Path
 		return serve(s, r), nil
 	})
-	window := two
-	window.Bounds = []float64{0.3, 30}
-	got, err := meterOn(t, w, prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, window)
-	if err != nil || got[0].Canary.Slow != nil || got[0].Canary.Requests != 10 {
-		t.Errorf("Intervals() = %+v, %v; want requests, and no slow ones: 0 would say that none took 30 s", got, err)
-	}
-	window.Bounds = []float64{0.3}
-	got, err = meterOn(t, w, prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, window)
-	if diff := cmp.Diff([]int64{10}, got[0].Canary.Slow); err != nil || diff != "" {
-		t.Errorf("slow above the next bucket, 0.5 s: %v (-want +got):\n%s", err, diff)
+	for name, tt := range map[string]struct {
+		bounds []float64
+		slow   []int64
+	}{
+		"at a bucket":                       {[]float64{0.1}, []int64{7}},
+		"0.7 s counts above 0.5 s, not 1 s": {[]float64{0.7}, []int64{7}},
+		"30 s counts above 1 s, the last":   {[]float64{30}, []int64{3}},
+		"50 ms is below the first":          {[]float64{0.05}, nil},
+		"one that tells nothing tells all":  {[]float64{0.05, 1}, nil},
+	} {
+		window := two
+		window.Bounds = tt.bounds
+		got, err := meterOn(t, w, prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, window)
+		if err != nil || got[0].Canary.Requests != 10 {
+			t.Errorf("%s: Intervals() = %+v, %v; want 10 requests", name, got, err)
+			continue
+		}
+		if diff := cmp.Diff(tt.slow, got[0].Canary.Slow); diff != "" {
+			t.Errorf("%s: slow requests (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
@@ -116,15 +128,15 @@ func TestVersionsAreCutAtBoundsThatBothHave(t *testing.T) {
 	zero := [4]string{"0", "0", "10", "20"}
 	body := `{"status":"success","data":{"resultType":"matrix","result":[` + strings.Join([]string{
 		bucket("checkout-1", "0.5", zero), bucket("checkout-1", "1", zero), bucket("checkout-1", "+Inf", zero),
-		bucket("checkout-2", "0.3", [4]string{"0", "0", "4", "4"}), bucket("checkout-2", "1", [4]string{"0", "0", "7", "7"}), bucket("checkout-2", "+Inf", zero),
+		bucket("checkout-2", "1.5", [4]string{"0", "0", "9", "9"}), bucket("checkout-2", "1", [4]string{"0", "0", "7", "7"}), bucket("checkout-2", "+Inf", zero),
 	}, ",") + `]}}`
 	w := two
-	w.Bounds = []float64{0.2}
+	w.Bounds = []float64{2}
 	got, err := meterOn(t, answering(http.StatusOK, body), prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, w)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([][]int64{{3}, {0}}, [][]int64{got[0].Canary.Slow, got[0].Stable.Slow}); diff != "" {
-		t.Errorf("slow above 1 s, the lowest bound of both (-want +got):\n%s", diff)
+		t.Errorf("slow above 1 s, the highest bound of both (-want +got):\n%s", diff)
 	}
 }
