@@ -28,7 +28,7 @@ func Arguments(l *layout.Layout) []string {
 		"--metrics.prometheus.addserviceslabels=true",
 		"--metrics.prometheus.addrouterslabels=false",
 		"--metrics.prometheus.addentrypointslabels=false",
-		"--metrics.prometheus.buckets=0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10",
+		"--metrics.prometheus.buckets=0.005,0.01,0.025,0.05,0.1,0.25,0.3,0.5,1,1.2,2.5,5,10",
 		"--providers.providersthrottleduration=" + Throttle,
 		"--providers.kubernetesgateway=true",
 		"--providers.kubernetesgateway.qps=-1",
