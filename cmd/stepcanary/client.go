@@ -56,7 +56,7 @@ func (t target) open(ctx context.Context, c *console) (client, error) {
 		if err != nil || u.Host == "" {
 			return client{}, fmt.Errorf("--endpoint %q: a URL such as http://127.0.0.1:8083 is expected", endpoint)
 		}
-		if host := u.Hostname(); host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1" {
+		if isLocal(u.Hostname()) {
 			// The local engine knows no accounts: nothing of the person's is sent to it.
 			cfg.Region = "us-east-1"
 			cfg.Credentials = credentials.NewStaticCredentialsProvider("local", "local", "")
@@ -71,6 +71,10 @@ func (t target) open(ctx context.Context, c *console) (client, error) {
 		}
 	})
 	return client{Client: api, machine: t.machine, clock: c.clock}, nil
+}
+
+func isLocal(host string) bool {
+	return host == "localhost" || strings.HasPrefix(host, "127.") || host == "::1"
 }
 
 // pick reads the flags of a verb that is about one execution, and finds the execution that its

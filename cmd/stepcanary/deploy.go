@@ -33,7 +33,10 @@ func deploy(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *image != "" {
+	if given(f, "image") {
+		if *image == "" {
+			return fmt.Errorf("deploy: --image: found nothing, expected an image such as registry.example/checkout:2")
+		}
 		if file, err = file.WithImage(*image); err != nil {
 			return err
 		}

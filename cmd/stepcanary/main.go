@@ -96,6 +96,9 @@ func (c *console) code(err error) int {
 		return exitPromoted
 	case errors.Is(err, flag.ErrHelp):
 		return exitPromoted
+	case silent(err) != "":
+		fmt.Fprintf(c.err, "stepcanary: %s\n", silent(err))
+		return exitError
 	case errors.As(err, &e):
 		if e.text != "" {
 			fmt.Fprintf(c.err, "stepcanary: %s\n", e.text)
@@ -128,4 +131,10 @@ func parse(c *console, f *flag.FlagSet, args []string, most int) ([]string, erro
 		return nil, fmt.Errorf("%s: %d arguments are too many: %q", f.Name(), len(rest), rest)
 	}
 	return rest, nil
+}
+
+// given tells whether a flag was set on the command line.
+func given(f *flag.FlagSet, name string) (is bool) {
+	f.Visit(func(g *flag.Flag) { is = is || g.Name == name })
+	return is
 }

@@ -36,12 +36,12 @@ func (c client) follow(ctx context.Context, con *console, execution string) erro
 	for {
 		s, err := c.story(ctx, execution)
 		if ctx.Err() != nil {
-			name := execution[strings.LastIndexByte(execution, ':')+1:]
+			name := nameOf(execution)
 			fmt.Fprintf(con.err, "\nthe rollout goes on; 'stepcanary watch %s' looks again, 'stepcanary abort %s' goes back\n", name, name)
 			return exit{exitHeld, ""}
 		}
 		if err != nil {
-			return err
+			return lost(execution, err)
 		}
 		if err := v.show(s, c.clock.Now()); err != nil {
 			return err
@@ -52,6 +52,17 @@ func (c client) follow(ctx context.Context, con *console, execution string) erro
 		_ = c.clock.Sleep(ctx, lookEvery) // the next look sees that ctx has ended
 	}
 }
+
+// lost is for a rollout whose engine stopped answering: how it goes on is not known.
+func lost(execution string, err error) error {
+	text := silent(err)
+	if text == "" {
+		return err
+	}
+	return exit{exitHeld, fmt.Sprintf("%s\nhow the rollout goes on is not known; 'stepcanary watch %s' looks again", text, nameOf(execution))}
+}
+
+func nameOf(execution string) string { return execution[strings.LastIndexByte(execution, ':')+1:] }
 
 // ending is the exit code of a rollout that is over.
 func ending(s *story.Story) error {
