@@ -38,7 +38,7 @@ type point struct {
 	gap   bool
 }
 
-// charts are weight, success rate and, where it was measured, latency.
+// charts are weight, success rate and, where it was measured, latency: those that have something to show.
 func (r Report) charts() []chart {
 	s := r.Story
 	to := s.Ended
@@ -46,9 +46,17 @@ func (r Report) charts() []chart {
 		to = s.Moments[len(s.Moments)-1].At
 	}
 	base := chart{from: s.Began, to: to}
-	out := []chart{base.weight(s), base.success(r.Intervals())}
+	var out []chart
+	if r.moved() {
+		out = append(out, base.weight(s))
+	}
+	intervals := r.Intervals()
+	if len(intervals) == 0 {
+		return out
+	}
+	out = append(out, base.success(intervals))
 	for i, bound := range bounds(s) {
-		out = append(out, base.slow(r.Intervals(), i, bound))
+		out = append(out, base.slow(intervals, i, bound))
 	}
 	return out
 }
@@ -113,6 +121,9 @@ func shares(ivs []analysis.Interval, of func(analysis.Interval) analysis.Counts,
 	return out
 }
 
+// Both tells that the chart has a line for stable too.
+func (c chart) Both() bool { return len(c.series) > 1 }
+
 // SVG draws the chart.
 func (c chart) SVG() template.HTML {
 	var b strings.Builder
@@ -142,7 +153,7 @@ func (c chart) paths(s series) []string {
 		switch {
 		case p.gap:
 			if b.Len() > 0 {
-				out = append(out, b.String())
+				out = append(out, piece(b.String()))
 				b.Reset()
 			}
 		case b.Len() == 0:
@@ -156,9 +167,17 @@ func (c chart) paths(s series) []string {
 		last = p
 	}
 	if b.Len() > 0 {
-		out = append(out, b.String())
+		out = append(out, piece(b.String()))
 	}
 	return out
+}
+
+// piece is a piece of a line; one of a single point gets a little length, to be seen.
+func piece(path string) string {
+	if !strings.Contains(path, "L") {
+		path += "h3"
+	}
+	return path
 }
 
 func (c chart) x(at time.Time) float64 {

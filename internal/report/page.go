@@ -7,7 +7,7 @@ import (
 	"html/template"
 	"time"
 
-	"github.com/stepcanary/stepcanary/internal/analysis"
+	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/story"
 )
 
@@ -15,14 +15,8 @@ import (
 var pageText string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"percent": func(t analysis.Total) string {
-		if t.Requests == 0 {
-			return "none"
-		}
-		return fmt.Sprintf("%.2f %% of %d", 100*t.Rate(), t.Requests)
-	},
-	"number":  func(f float64) string { return fmt.Sprintf("%.3g", f) },
-	"seconds": func(d time.Duration) string { return d.Round(time.Millisecond).String() },
+	"percent": total,
+	"number":  number,
 	"utc":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"time":    func(t time.Time) string { return t.UTC().Format("15:04:05") },
 }).Parse(pageText))
@@ -33,19 +27,28 @@ type pageView struct {
 	Charts []chart
 	Took   string
 	Good   bool
-	Looks  []story.Moment
+	Looks  []lookView
+	// Refused tells that the rollout ended before anything was changed.
+	Refused bool
 }
 
 // HTML writes the page: one file that needs nothing else, light or dark as the reader's
 // system is.
 func (r Report) HTML() ([]byte, error) {
-	v := pageView{Report: r, Charts: r.charts(), Good: r.Story.Outcome == "Promoted", Took: "running"}
+	v := pageView{
+		Report: r, Charts: r.charts(), Took: "running",
+		Good: r.Story.Outcome == step.OutcomePromoted, Refused: r.Story.Outcome == step.OutcomeRefused,
+	}
 	if !r.Story.Ended.IsZero() {
 		v.Took = clock(r.Story.Ended.Sub(r.Story.Began))
 	}
 	for _, m := range r.Story.Moments {
 		if m.Kind == story.Looked {
-			v.Looks = append(v.Looks, m)
+			look := lookView{Moment: m}
+			if m.Judgement != nil {
+				look.Rows = r.rows(m.Judgement.Measures)
+			}
+			v.Looks = append(v.Looks, look)
 		}
 	}
 	var b bytes.Buffer

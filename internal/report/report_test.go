@@ -220,3 +220,96 @@ func TestWhatIsNoReportIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// cells are the texts of a row of the page's tables whose first cell is name.
+func cells(page []byte, name string) string {
+	for _, line := range strings.Split(string(page), "\n") {
+		if strings.HasPrefix(line, "<tr><td>"+name+"<") {
+			line = regexp.MustCompile(`</td>`).ReplaceAllString(line, "|")
+			return regexp.MustCompile(`<[^>]*>`).ReplaceAllString(line, "")
+		}
+	}
+	return ""
+}
+
+func TestEachNumberIsShownInItsUnit(t *testing.T) {
+	s := played(t, bad, judged)
+	s.Rollout.Policy.Comparison.LatencyBounds = []time.Duration{1200 * time.Millisecond}
+	s.Rollout.Policy.Limits = []analysis.Limit{
+		{Name: "rate", Kind: analysis.ErrorRate, Bound: 0.02}, {Name: "count", Kind: analysis.ErrorCount, Bound: 2},
+		{Name: "ok", Kind: analysis.SuccessRate, Bound: 0.99}, {Name: "p95", Kind: analysis.LatencyPercentile, Bound: 1.2, Percentile: 95},
+		{Name: "slow", Kind: analysis.SlowRatio, Bound: 0.1}, {Name: "queue", Kind: analysis.Value, Bound: 7, AtLeast: true},
+		{Name: "silent", Kind: analysis.ErrorRate, Bound: 0.02}, {Name: "far", Kind: analysis.LatencyPercentile, Bound: 1.2, Percentile: 95},
+	}
+	half := analysis.Total{Requests: 16, Errors: 8}
+	measures := []analysis.Measure{
+		{Name: "rate", Canary: half, Value: 0.5, Bound: 0.02}, {Name: "count", Canary: half, Value: 8, Bound: 2},
+		{Name: "ok", Canary: half, Value: 0.5, Bound: 0.99}, {Name: "p95", Canary: half, Value: 1.14, Bound: 1.2},
+		{Name: "slow", Canary: half, Value: 0.25, Bound: 0.1}, {Name: "queue", Value: 3, Bound: 7},
+		{Name: "silent", Bound: 0.02, Note: "silent can't be told: no value"}, {Name: "far", Canary: half, Value: 2.4, Bound: 1.2},
+		{Name: "errors", Canary: half, Stable: analysis.Total{Requests: 200, Errors: 1}, Bound: 2, Bad: 1203, Good: 0.011, Low: 5},
+		{Name: "slower than 1.2s", Canary: half, Bound: 0.01, Bad: 1, Good: 1},
+		{Name: analysis.ShareOfRequests, Canary: analysis.Total{Requests: 16}, Stable: analysis.Total{Requests: 144}, Value: 0.1, Bound: 0.1, Bad: 1},
+	}
+	for i := range s.Moments {
+		if j := s.Moments[i].Judgement; j != nil {
+			j.Measures = measures
+		}
+	}
+	page, err := report.Of(s).HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"rate":                   "rate|50 % of 16||50 %|≤ 2 %|||",
+		"count":                  "count|50 % of 16||8|≤ 2|||",
+		"ok":                     "ok|50 % of 16||50 %|≥ 99 %|||",
+		"p95":                    "p95|16||1.14s|≤ 1.2s|||",
+		"slow":                   "slow|16||25 %|≤ 10 %|||",
+		"queue":                  "queue|||3|≥ 7|||",
+		"silent":                 "silent|none||not known|≤ 2 %|||",
+		"far":                    "far|16||more than 1.2s|≤ 1.2s|||",
+		"errors":                 "errors|50 % of 16|0.5 % of 200|||1203, 0.011|above 5|",
+		"slower than 1.2s":       "slower than 1.2s|50 % of 16||50 %|≤ 1 %|1, 1||",
+		analysis.ShareOfRequests: "share of requests|16|144|10 %|weight 10 %|1||",
+	} {
+		if got := cells(page, name); got != want {
+			t.Errorf("row %s\n got %s\nwant %s", name, got, want)
+		}
+	}
+}
+
+// The line of the weight falls when users are back, before the drain and not after it.
+func TestTheChartShowsWhenUsersWereBack(t *testing.T) {
+	s := played(t, bad, enginetest.Fields{"drain": "2m", "analysis": judged["analysis"]})
+	page, err := report.Of(s).HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(page, []byte("0 % is in force: all users are back on checkout-1")) {
+		t.Error("nothing tells when users were back")
+	}
+	m := regexp.MustCompile(`<path class="canary" d="[^"]*L([0-9.]+) 128\.0L748\.0 128\.0"`).FindSubmatch(page)
+	if m == nil {
+		t.Fatalf("the weight is not at 0 before the end: %s", regexp.MustCompile(`<path[^>]*>`).Find(page))
+	}
+}
+
+func TestThePageOfARefusedRollout(t *testing.T) {
+	s := enginetest.New(t)
+	s.First(t)
+	s.Users(100, good)
+	arn := s.Run(t, enginetest.Fields{"percentage_step": 0})
+	page, err := report.Of(story.Read(arn, s.History(t, arn))).HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(page, []byte("nothing was changed")) {
+		t.Error("the page does not say that nothing was changed")
+	}
+	for _, part := range []string{"<svg", "Verdicts", "requests failed", "judge"} {
+		if bytes.Contains(page, []byte(part)) {
+			t.Errorf("the page has %q though there was nothing to show", part)
+		}
+	}
+}
