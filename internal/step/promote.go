@@ -37,6 +37,10 @@ func (s Promote) Run(ctx context.Context, ev Event) (End, error) {
 	if err := holds(rec, ro); err != nil {
 		return End{}, err
 	}
+	// Whoever went back has users on stable by now, and is about to remove the canary.
+	if rec.Phase == record.RolledBack {
+		return End{}, fmt.Errorf("promote %s: %w: the way back has begun", ro.Canary.Name, fault.Fenced)
+	}
 	reason := ro.Canary.Name + " is the stable version"
 	if w := ev.Document.Watch; w != nil && w.Reason != "" {
 		reason += ": " + w.Reason

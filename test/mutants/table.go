@@ -55,6 +55,7 @@ var table = []Mutant{
 	{"the way back of an ended rollout acts", back, "", "if rec.Holder != ev.Execution {", "if false {", "1", flow, "TestWhoComesTooLateIsTurnedAway"},
 	{"the rule on ended executions is not run", "internal/engine/engine.go", "", "_, err = rollback(ctx, event)", "_ = event", "1", flow, "TestNonsenseInATokenGoesBack"},
 	{"a promotion is recorded only at its end", promote, "", "if rec.Phase != record.Promoted {", "if false {", "5", flow, "TestNothingIsRemovedWhileUsersAreOnIt"},
+	{"a promotion undoes the way back", promote, "", "if rec.Phase == record.RolledBack {", "if false {", "1", flow, "TestAPromotionDoesNotUndoTheWayBack"},
 	{"a promotion does not drain", promote, "", "f.Sleep(ctx, f.drain)", "f.Sleep(ctx, 0)", "5", flow, "TestNothingIsRemovedWhileUsersAreOnIt"},
 	{"a rollback does not drain", back, "", "f.Sleep(ctx, f.drain)", "f.Sleep(ctx, 0)", "5", flow, "TestNothingIsRemovedWhileUsersAreOnIt"},
 	{"a late deployment takes the stable version back", deploy, "",

@@ -313,7 +313,11 @@ func (r *run) harm(k Kind) {
 	switch k {
 	case Edit:
 		r.edited = true
-		r.world.Router.Define(route, map[string]rollout.Weight{"checkout-1": 100})
+		stable := r.world.Records.Peek(service).Stable.Name
+		if stable == "" {
+			stable = "checkout-1"
+		}
+		r.world.Router.Define(route, map[string]rollout.Weight{stable: 100})
 	case CanaryDies:
 		r.die("checkout-2")
 	case StableDies:
