@@ -46,11 +46,9 @@ func serve(ctx context.Context, c *console, args []string) error {
 	if _, err := s.settings.HookOpener(clock.Real{})(); err != nil {
 		return fmt.Errorf("serve: --hooks: %w", err)
 	}
-	if s.metrics != "" {
-		if !json.Valid([]byte(s.metrics)) {
-			return fmt.Errorf("serve: --metrics %q: JSON is expected", s.metrics)
-		}
-		s.settings.Metrics = json.RawMessage(s.metrics)
+	s.settings.Metrics = json.RawMessage(s.metrics)
+	if err := s.settings.CheckDefaults(ctx); err != nil {
+		return fmt.Errorf("serve: --metrics: %w", err)
 	}
 	slog.SetDefault(slog.New(slog.NewJSONHandler(c.err, nil)))
 	return s.run(ctx, c)

@@ -133,3 +133,20 @@ func TestWhatIsLeftIsNamedWithItsWeight(t *testing.T) {
 		t.Errorf("before anything is decided: %q", got)
 	}
 }
+
+// An engine whose metrics settings cannot work says so when it is started.
+func TestServeRefusesMetricsThatCannotWork(t *testing.T) {
+	for metrics, want := range map[string]string{
+		`{"provider": "prom"}`: "prometheus or cloudwatch is expected",
+		`{"provider": "prometheus", "adress": "http://127.0.0.1:9090"}`: `unknown field "adress"`,
+		`none`: "metrics",
+	} {
+		var errs bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // one that starts all the same has to end
+		code := newConsole(io.Discard, &errs).run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--metrics", metrics})
+		cancel()
+		if code != exitError || !strings.Contains(errs.String(), want) || !strings.Contains(errs.String(), "--metrics") {
+			t.Errorf("serve --metrics %s: exit code %d, %q; want %q", metrics, code, errs.String(), want)
+		}
+	}
+}

@@ -35,7 +35,7 @@ type Ports struct {
 // Functions are the functions behind the Task states, by the state's name.
 func Functions(p Ports) map[string]task.Func {
 	return map[string]task.Func{
-		"Prepare":      task.Handler(step.Prepare{Open: p.Open, Executions: p.Executions, Clock: p.Clock, Hooks: p.Hooks}.Run),
+		"Prepare":      task.Handler(step.Prepare{Open: p.Open, Executions: p.Executions, Clock: p.Clock, Hooks: p.Hooks, Meter: p.Meter.Check}.Run),
 		"DeployCanary": task.Handler(step.Deploy{Open: p.Open, Clock: p.Clock}.Run),
 		"AwaitReady":   task.Answering(task.Handler(step.AwaitReady{Open: p.Open, Clock: p.Clock, Hooks: p.Hooks}.Run), p.Answerer),
 		"ShiftWeight":  task.Handler(step.ShiftWeight{Open: p.Open, Clock: p.Clock}.Run),

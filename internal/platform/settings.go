@@ -77,13 +77,47 @@ func (s Settings) Opener() step.Opener {
 // defaults.
 func (s Settings) MeterOpener() step.MeterOpener {
 	return func(ctx context.Context, block json.RawMessage) (metric.Meter, error) {
-		var defaults meters.Config
-		if len(s.Metrics) > 0 {
-			var err error
-			if defaults, err = meters.Parse(s.Metrics); err != nil {
-				return nil, fmt.Errorf("read the engine's metrics settings: %w", err)
-			}
+		defaults, err := s.metrics()
+		if err != nil {
+			return nil, err
 		}
 		return meters.Opener(defaults, clock.Real{})(ctx, block)
 	}
+}
+
+// CheckMetrics finds what is wrong with the metrics source of a deploy.json, filled up with the
+// platform's defaults. It looks no secret up and reaches nothing, so it needs no right.
+func (s Settings) CheckMetrics(_ context.Context, block json.RawMessage) error {
+	defaults, err := s.metrics()
+	if err != nil {
+		return err
+	}
+	document, err := meters.Parse(block)
+	if err != nil {
+		return err
+	}
+	c, err := meters.Merge(defaults, document)
+	if err != nil {
+		return err
+	}
+	return meters.Check(c)
+}
+
+// CheckDefaults finds what is wrong with the platform's own metrics settings, as far as they can be
+// told without a deploy.json: one that names the source whole has to be right.
+func (s Settings) CheckDefaults(ctx context.Context) error {
+	c, err := s.metrics()
+	if err != nil || c.Provider == "" || c.Provider == "prometheus" && c.Address == "" {
+		return err
+	}
+	return s.CheckMetrics(ctx, nil)
+}
+
+// metrics are the platform's defaults.
+func (s Settings) metrics() (meters.Config, error) {
+	c, err := meters.Parse(s.Metrics)
+	if err != nil {
+		return meters.Config{}, fmt.Errorf("read the engine's metrics settings: %w", err)
+	}
+	return c, nil
 }

@@ -27,6 +27,19 @@ type Opener func(ctx context.Context, cluster string) (Access, error)
 // A MeterOpener opens the metrics source that deploy.json describes.
 type MeterOpener func(ctx context.Context, config json.RawMessage) (metric.Meter, error)
 
+// A MeterChecker finds what is wrong with the metrics source that deploy.json describes, before
+// anything is changed. Errors are of kind fault.Invalid.
+type MeterChecker func(ctx context.Context, config json.RawMessage) error
+
+// Check is the checker of an engine that opens the source for it.
+func (o MeterOpener) Check(ctx context.Context, config json.RawMessage) error {
+	if o == nil {
+		return fmt.Errorf("%w: this engine has none", fault.Invalid)
+	}
+	_, err := o(ctx, config)
+	return err
+}
+
 // A HookOpener opens what gates are asked and receivers are told with, under the engine's own
 // rules of where a request may go.
 type HookOpener func() (*hook.Client, error)

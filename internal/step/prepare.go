@@ -23,6 +23,8 @@ type Prepare struct {
 	Executions Executions
 	Clock      clock.Clock
 	Hooks      HookOpener
+	// Meter checks the settings of the metrics source; it has no need to reach it.
+	Meter MeterChecker
 }
 
 // Run does it. Errors: fault.Invalid and fault.Refused mean that nothing was changed.
@@ -38,6 +40,9 @@ func (s Prepare) Run(ctx context.Context, ev Event) (Rollout, error) {
 	if err := reachable(s.Hooks, ro); err != nil {
 		return Rollout{}, fmt.Errorf("check deploy.json: %w", err)
 	}
+	if err := s.measurable(ctx, ro); err != nil {
+		return Rollout{}, fmt.Errorf("check deploy.json: %w", err)
+	}
 	ro.Execution, ro.Started = ev.Execution, ev.Started
 	access, err := s.Open(ctx, ro.Cluster)
 	if err != nil {
@@ -50,6 +55,20 @@ func (s Prepare) Run(ctx context.Context, ev Event) (Rollout, error) {
 		}
 	}
 	return Rollout{}, err
+}
+
+// measurable finds a metrics source that no look could open: better before users are on the canary.
+func (s Prepare) measurable(ctx context.Context, ro Rollout) error {
+	if ro.KubernetesOnly {
+		return nil
+	}
+	if s.Meter == nil {
+		return fmt.Errorf("open metrics source: %w: this engine has none", fault.Invalid)
+	}
+	if err := s.Meter(ctx, ro.Metrics); err != nil {
+		return fmt.Errorf("open metrics source: %w", err)
+	}
+	return nil
 }
 
 // decide takes from deploy.json what does not depend on the cluster.
@@ -164,7 +183,7 @@ func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record
 		return rec, fmt.Errorf("start rollout of %s: %w: %s is running since %s",
 			who, fault.Refused, rec.Holder, rec.Acquired.Format(time.RFC3339))
 	}
-	recover := Rollback(s)
+	recover := Rollback{Open: s.Open, Executions: s.Executions, Clock: s.Clock, Hooks: s.Hooks}
 	if _, err := recover.settle(ctx, access, ro.Service, rec, "its owner ended without giving the lock back"); err != nil {
 		return rec, fmt.Errorf("recover from %s: %w", rec.Holder, err)
 	}

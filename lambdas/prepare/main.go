@@ -12,5 +12,8 @@ import (
 
 func main() {
 	s := platform.FromEnvironment()
-	lambda.Start(task.Handler(step.Prepare{Open: s.Opener(), Executions: platform.Executions(), Clock: clock.Real{}, Hooks: s.HookOpener(clock.Real{})}.Run))
+	lambda.Start(task.Handler(step.Prepare{
+		Open: s.Opener(), Executions: platform.Executions(), Clock: clock.Real{},
+		Hooks: s.HookOpener(clock.Real{}), Meter: s.CheckMetrics,
+	}.Run))
 }

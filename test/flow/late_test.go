@@ -163,7 +163,7 @@ func TestALateStartDoesNotTakeTheLock(t *testing.T) {
 	late := func() {
 		t.Helper()
 		before := s.seen()
-		_, err := step.Prepare{Open: s.Open, Clock: s.clock, Executions: ran{s}}.Run(t.Context(), s.event(arn, "Prepare"))
+		_, err := step.Prepare{Open: s.Open, Clock: s.clock, Executions: ran{s}, Meter: s.Ports().Meter.Check}.Run(t.Context(), s.event(arn, "Prepare"))
 		if !errors.Is(err, fault.Refused) {
 			t.Errorf("error %v; want it refused", err)
 		}

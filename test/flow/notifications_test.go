@@ -168,7 +168,7 @@ func TestAStartIsToldOnce(t *testing.T) {
 	s, w := inTown(t, says(200, "ok"))
 	arn := s.begin(fields{"notifications": []fields{{"name": "team", "url": "https://team.example/", "on": []string{"start"}}}})
 	s.clock.AfterFunc(30*time.Second, func() {
-		again := step.Prepare{Open: s.Open, Clock: s.clock, Hooks: s.Ports().Hooks}
+		again := step.Prepare{Open: s.Open, Clock: s.clock, Hooks: s.Ports().Hooks, Meter: s.Ports().Meter.Check}
 		if ro, err := again.Run(t.Context(), s.event(arn, "Prepare")); err != nil || ro.Canary.Name != "checkout-2" {
 			t.Errorf("Prepare again = %+v, %v", ro, err)
 		}

@@ -66,6 +66,9 @@ func Check(c Config) error {
 		if err := c.Auth.check(c); err != nil {
 			return err
 		}
+		if _, err := c.transport(); err != nil {
+			return err
+		}
 		_, err := prometheus.New(prometheus.Options{Address: c.Address})
 		return err
 	case "cloudwatch":
