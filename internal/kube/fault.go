@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -38,12 +39,21 @@ func kindOf(err error) fault.Kind {
 		return fault.NotFound
 	case code == http.StatusConflict:
 		return fault.Conflict
+	case code == http.StatusInternalServerError && mistyped(status.Status().Message):
+		return fault.Invalid
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
 		return fault.Transient
 	case code >= 400:
 		return fault.Invalid
 	}
 	return fault.Internal
+}
+
+// mistyped tells that an object does not fit its schema. A server-side apply answers that with 500,
+// not 422: the words alone tell it from a server in trouble.
+// Source: k8s.io/apimachinery/pkg/util/managedfields/internal/structuredmerge.go.
+func mistyped(message string) bool {
+	return strings.Contains(message, "failed to create typed patch object")
 }
 
 // kindOfTransport judges an error that came instead of an answer.

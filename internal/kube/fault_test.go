@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/kube"
 	"github.com/stepcanary/stepcanary/internal/workload"
@@ -57,6 +60,23 @@ func TestTheServersAnswersHaveTheirKinds(t *testing.T) {
 				t.Errorf("answer %d: error %v does not say what the server said", code, err)
 			}
 			server.Close()
+		}
+	}
+}
+
+// A template that does not fit the schema never will: it must not be tried six times.
+func TestATemplateThatDoesNotFitItsSchemaIsInvalid(t *testing.T) {
+	answer := func(message string) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 500, Message: message}}
+	}
+	for message, want := range map[string]fault.Kind{
+		"failed to create typed patch object (default/podlet-2; apps/v1, Kind=Deployment): .spec.replica: field not declared in schema":                 fault.Invalid,
+		`failed to create typed patch object (default/podlet-2; apps/v1, Kind=Deployment): .spec.replicas: expected numeric (int or float), got string`: fault.Invalid,
+		"etcdserver: request timed out":                                           fault.Transient,
+		"an error on the server (\"\") has prevented the request from succeeding": fault.Transient,
+	} {
+		if err := kube.Fault("apply Deployment podlet-2", answer(message)); fault.Of(err) != want || !strings.Contains(err.Error(), message) {
+			t.Errorf("%q: %v has kind %v; want %v", message, err, fault.Of(err), want)
 		}
 	}
 }
