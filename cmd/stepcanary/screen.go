@@ -74,6 +74,9 @@ func headline(s *story.Story, now time.Time, width int) string {
 // left is how long it still takes: the holds that are left, for no rollout is faster; or, where
 // a step waits for more than its hold, how long it may.
 func left(s *story.Story, now time.Time) string {
+	if s.State == "Rollback" {
+		return "going back"
+	}
 	plan, d := s.Rollout.Plan, time.Duration(0)
 	for _, st := range plan.Steps[min(s.Step, len(plan.Steps)):] {
 		d += time.Duration(st.Hold)
@@ -143,7 +146,11 @@ func last(s *story.Story) string {
 	if m.Kind == story.Holding {
 		return "waiting for a gate: " + m.Text
 	}
-	return fmt.Sprintf("%s: %s", stateWords(s), fresh(m.Text, w))
+	why := fresh(m.Text, w)
+	if s.State == "Rollback" {
+		why = m.Text // the measures above may say the same, but this is why
+	}
+	return strings.TrimSuffix(stateWords(s)+": "+why, ": ")
 }
 
 // users says where all users are now that it is over; nothing where that is not certain.

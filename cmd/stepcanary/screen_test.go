@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,5 +181,21 @@ func TestALineKeepsToItself(t *testing.T) {
 		if got := cut(in, 80); got != want {
 			t.Errorf("cut(%q) = %q, want %q", in, got, want)
 		}
+	}
+}
+
+// On the way back no time is left of the plan, and the line says why.
+func TestTheScreenOfTheWayBack(t *testing.T) {
+	s, now := storyAt(t, moments["bad, at its end"])
+	s.Moments = slices.DeleteFunc(s.Moments, func(m story.Moment) bool { // as it is before its end
+		return m.Kind == story.Over || m.Kind == story.Shifted && m.Weight == 0
+	})
+	s.Ended, s.Outcome, s.Reason, s.State = time.Time{}, "", "", "Rollback"
+	lines := screen(s, now, 0)
+	if !strings.HasSuffix(lines[0], "gone, going back") {
+		t.Errorf("headline %q", lines[0])
+	}
+	if !strings.HasPrefix(lines[3], "going back: ") || !strings.Contains(lines[3], "on the canary failed") {
+		t.Errorf("last line %q", lines[3])
 	}
 }

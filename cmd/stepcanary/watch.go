@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/story"
 )
@@ -72,7 +73,7 @@ func ending(s *story.Story) error {
 	case step.OutcomeRolledBack, "Aborted":
 		return exit{exitRolledBack, ""}
 	case step.OutcomeRefused:
-		if strings.Contains(s.Reason, "check deploy.json") {
+		if s.Fault == fault.Invalid { // the input or a setting is wrong: trying later does not help
 			return exit{exitError, ""}
 		}
 		return exit{exitRefused, ""}

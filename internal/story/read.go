@@ -54,7 +54,8 @@ func (s *Story) read(e *types.HistoryEvent) {
 		s.over(e, step.OutcomePromoted, end.Reason)
 	case e.ExecutionFailedEventDetails != nil:
 		d := e.ExecutionFailedEventDetails
-		s.over(e, outcome(s.State, aws.ToString(d.Error)), words(aws.ToString(d.Cause)))
+		s.Fault = fault.Kind(aws.ToString(d.Error))
+		s.over(e, outcome(s.State, aws.ToString(d.Error)), step.Words(aws.ToString(d.Cause)))
 	case e.Type == types.HistoryEventTypeExecutionTimedOut:
 		s.over(e, "TimedOut", "the execution was older than its limit")
 	case e.Type == types.HistoryEventTypeExecutionAborted:
@@ -64,7 +65,7 @@ func (s *Story) read(e *types.HistoryEvent) {
 		}
 		s.over(e, "Aborted", text)
 	case e.Type == types.HistoryEventTypeExecutionRedriven:
-		s.Ended, s.Outcome, s.Reason = time.Time{}, "", ""
+		s.Ended, s.Outcome, s.Reason, s.Fault = time.Time{}, "", "", ""
 		s.add(e, Started, "started again from where it failed")
 	}
 }
@@ -111,14 +112,16 @@ func (s *Story) exited(e *types.HistoryEvent, state, output string) {
 		s.add(e, Prepared, prepared(d.Rollout))
 	case state == "DeployCanary" && d.Deployed != nil:
 		s.add(e, Deployed, d.Deployed.Name+" is starting beside "+beside(s.Rollout)+", with weight 0")
-	case state == "AwaitReady" && d.Ready != nil && d.Ready.Action != "wait":
+	case state == "AwaitReady" && d.Ready != nil && d.Ready.Action == "ready":
 		s.add(e, Ready, d.Ready.Reason)
+	case state == "AwaitReady" && d.Ready != nil && d.Ready.Action != "wait":
+		s.add(e, Troubled, d.Ready.Reason)
 	case state == "AwaitReady" && d.Ready != nil && len(d.Ready.Gates) > 0:
 		if n := len(s.Moments); n == 0 || s.Moments[n-1].Text != d.Ready.Reason { // once, not at every look
 			s.add(e, Holding, d.Ready.Reason)
 		}
-	case state == "ShiftWeight" && d.Shift != nil:
-		s.shifted(e, d.Shift)
+	case state == "ShiftWeight" && d.Shift != nil && (s.Shift == nil || *s.Shift != *d.Shift):
+		s.shifted(e, d.Shift) // after an error, the document still has the shift before
 	case state == "HealthCheck" && d.Watch != nil:
 		s.looked(e, d.Watch)
 	}
@@ -171,7 +174,7 @@ func (s *Story) failed(e *types.HistoryEvent, name, cause string) {
 	case string(fault.Aborted):
 		s.add(e, Asked, strings.TrimSuffix("abort: "+cause, ": "))
 	default:
-		s.add(e, Troubled, s.State+": "+name+": "+words(cause))
+		s.add(e, Troubled, s.State+": "+name+": "+step.Words(cause))
 	}
 }
 
@@ -188,17 +191,6 @@ func (s *Story) add(e *types.HistoryEvent, k Kind, text string) *Moment {
 		At: aws.ToTime(e.Timestamp).UTC(), Kind: k, Event: e.Id, Weight: s.Weight, Text: text,
 	})
 	return &s.Moments[len(s.Moments)-1]
-}
-
-// words takes the sentence out of a function's error, which arrives as JSON.
-func words(cause string) string {
-	var e struct {
-		Message string `json:"errorMessage"`
-	}
-	if json.Unmarshal([]byte(cause), &e) == nil && e.Message != "" {
-		return e.Message
-	}
-	return cause
 }
 
 func beside(ro *step.Rollout) string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/analysis"
+	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/step"
 )
@@ -27,6 +28,8 @@ type Story struct {
 	Outcome string `json:"outcome,omitempty"`
 	// Reason is the sentence that goes with the outcome.
 	Reason string `json:"reason,omitempty"`
+	// Fault is the kind of the error that the execution failed with, where it did.
+	Fault fault.Kind `json:"-"`
 	// State is the state that the execution is in, Since when.
 	State string    `json:"state,omitempty"`
 	Since time.Time `json:"since,omitzero"`

@@ -74,6 +74,7 @@ func TestStories(t *testing.T) {
 	begin := func(t *testing.T, s *enginetest.Scene) string { return s.Begin(t, nil) }
 	for name, tt := range map[string]struct {
 		errors  float64
+		fault   fault.Kind // of those that failed otherwise than by going back
 		run     func(*testing.T, *enginetest.Scene) string
 		outcome string
 		reason  string
@@ -95,7 +96,7 @@ func TestStories(t *testing.T) {
 				return s.Begin(t, nil)
 			},
 			outcome: step.OutcomeRolledBack, reason: "ImagePullBackOff",
-			kinds: "started, prepared, deployed, ready, over 0",
+			kinds: "started, prepared, deployed, troubled, over 0",
 		},
 		"aborted by a person": {
 			run: answer(30*time.Second, fault.Aborted, "looks odd"), outcome: step.OutcomeRolledBack, reason: "looks odd",
@@ -134,13 +135,13 @@ func TestStories(t *testing.T) {
 				s.Begin(t, nil)
 				return s.Begin(t, nil)
 			},
-			outcome: step.OutcomeRefused, reason: "is running since", kinds: "started, troubled, over 0", texts: "Canary.Refused",
+			fault: fault.Refused, outcome: step.OutcomeRefused, reason: "is running since", kinds: "started, troubled, over 0", texts: "Canary.Refused",
 		},
 		"bad input": {
 			run: func(t *testing.T, s *enginetest.Scene) string {
 				return s.Begin(t, enginetest.Fields{"percentage_step": 0})
 			},
-			outcome: step.OutcomeRefused, reason: "percentage_step", kinds: "started, troubled, over 0", texts: "check deploy.json",
+			fault: fault.Invalid, outcome: step.OutcomeRefused, reason: "percentage_step", kinds: "started, troubled, over 0", texts: "check deploy.json",
 		},
 		"stopped from outside": {
 			run: func(t *testing.T, s *enginetest.Scene) string {
@@ -168,6 +169,9 @@ func TestStories(t *testing.T) {
 			got := story.Read(arn, events)
 			if got.Outcome != tt.outcome || !strings.Contains(got.Reason, tt.reason) || got.Running() || got.Token != "" {
 				t.Errorf("outcome %q, reason %q, token %q; want %q, %q", got.Outcome, got.Reason, got.Token, tt.outcome, tt.reason)
+			}
+			if tt.fault != "" && got.Fault != tt.fault {
+				t.Errorf("fault %q, want %q", got.Fault, tt.fault)
 			}
 			if d := cmp.Diff(tt.kinds, kinds(got)); d != "" {
 				t.Errorf("moments -want +got\n%s", d)
@@ -271,7 +275,7 @@ func TestTheStoryOfAGate(t *testing.T) {
 	}})
 	var told []string
 	for _, m := range story.Read(arn, s.History(t, arn)).Moments {
-		if m.Kind == story.Holding || m.Kind == story.Ready || m.Kind == story.Over {
+		if m.Kind == story.Holding || m.Kind == story.Troubled || m.Kind == story.Over {
 			told = append(told, m.Text)
 		}
 	}
@@ -314,5 +318,20 @@ func TestTheWayBackIsToldWhenItIsInForce(t *testing.T) {
 	back := got.Moments[len(got.Moments)-2]
 	if drained := got.Ended.Sub(back.At); back.Kind != story.Shifted || back.Weight != 0 || drained < 40*time.Second {
 		t.Errorf("%v before the end: %s with %d %%; want 0 %% in force before the drain of 40s", drained, back.Kind, back.Weight)
+	}
+}
+
+// A shift that fails leaves the document with the one before, which is not told again.
+func TestAFailedShiftIsNotToldAsTheOneBefore(t *testing.T) {
+	at := aws.Time(enginetest.Start)
+	exit := func(id int64) types.HistoryEvent {
+		return types.HistoryEvent{Id: id, Timestamp: at, StateExitedEventDetails: &types.StateExitedEventDetails{
+			Name:   aws.String("ShiftWeight"),
+			Output: aws.String(`{"shift":{"step":0,"weight":10,"observed":true,"since":"2026-11-21T09:00:00Z","reason":"10 % is in force"}}`),
+		}}
+	}
+	s := story.Read("x", []types.HistoryEvent{exit(1), exit(2)})
+	if got := kinds(s); len(s.Moments) != 1 || got != "shifted 10" {
+		t.Errorf("%d moments: %s", len(s.Moments), got)
 	}
 }
