@@ -147,6 +147,9 @@ func (c *Client) parse(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("url: %w: it holds credentials; a secret to sign with is expected", fault.Invalid)
 	}
 	if u.Scheme == "http" && !(c.options.Egress.Loopback && loopback(u.Hostname())) {
+		if loopback(u.Hostname()) {
+			return nil, fmt.Errorf(`url: %w: https is expected; http to this machine needs {"allow_loopback": true} in the engine's hooks ('stepcanary serve --hooks')`, fault.Invalid)
+		}
 		return nil, fmt.Errorf("url: %w: https is expected", fault.Invalid)
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil {

@@ -283,7 +283,7 @@ func TestAGateThatMayNotBeAskedIsRefused(t *testing.T) {
 		cause string
 	}{
 		"a private address": {"https://10.0.0.1/t0ken", "private address"},
-		"this machine":      {"http://127.0.0.1:9000/t0ken", "https is expected"},
+		"this machine":      {"http://127.0.0.1:9000/t0ken", "https is expected; http to this machine needs"},
 	} {
 		s, w := inTown(t, says(200, yes))
 		e := s.run(gate("step", fields{"url": tt.url}))
