@@ -72,8 +72,41 @@ func ask(ctx context.Context, c *console, wish string, args []string) error {
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", wish, s.Name, err)
 	}
-	c.printf("%s: asked to %s at %d %% (state %s)\n", s.Name, wish, s.Weight, s.State)
+	c.printf("%s: asked to %s at %d %% (state %s)%s\n", s.Name, wish, s.Weight, s.State, effect(s, wish))
 	return nil
+}
+
+// effect says what a wish does to a rollout whose step is watched; nothing where the step is
+// not known.
+func effect(s *story.Story, wish string) string {
+	if s.Rollout == nil || s.Step >= len(s.Rollout.Plan.Steps) || s.State != "HealthCheck" && s.State != "Hold" {
+		return ""
+	}
+	w := look(s)
+	paused := w != nil && !w.Paused.IsZero()
+	last := s.Step == len(s.Rollout.Plan.Steps)-1
+	switch rollout.Wish(wish) {
+	case rollout.WishPause:
+		if paused {
+			return ": it was paused; its limit of " + brief(time.Duration(s.Rollout.Plan.PauseLimit)) + " begins anew"
+		}
+		return ": it stays for at most " + brief(time.Duration(s.Rollout.Plan.PauseLimit))
+	case rollout.WishPromote:
+		if last {
+			return ": it is at its last step already; the bake is still judged"
+		}
+	case rollout.WishResume:
+		switch {
+		case paused:
+			return ": the pause ends"
+		case w != nil && w.Needs == rollout.NeedGate:
+			return ": the gate is passed over"
+		case s.Rollout.Plan.Steps[s.Step].Approve:
+			return ": this step is approved; its verdict still decides"
+		}
+		return ": nothing is paused or waits for approval, so it changes nothing"
+	}
+	return ""
 }
 
 func request(wish, reason string, now time.Time) string {
