@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
@@ -50,11 +51,11 @@ func (s Rollback) Run(ctx context.Context, ev Event) (End, error) {
 	}
 	access, err := s.Open(ctx, ro.Cluster)
 	if err != nil {
-		return End{}, fmt.Errorf("open cluster %q: %w", ro.Cluster, err)
+		return End{}, unbegun(ev, fmt.Errorf("open cluster %q: %w", ro.Cluster, err))
 	}
 	rec, err := access.Records.Read(ctx, ro.Service)
 	if err != nil {
-		return End{}, fmt.Errorf("read record of %s: %w", ro.Service.Name, err)
+		return End{}, unbegun(ev, fmt.Errorf("read record of %s: %w", ro.Service.Name, err))
 	}
 	if rec.Holder != ev.Execution {
 		if rec.Last.Execution == ev.Execution {
@@ -66,9 +67,18 @@ func (s Rollback) Run(ctx context.Context, ev Event) (End, error) {
 	if err == nil {
 		tellEnd(ctx, s.Hooks, s.Clock, ro, ev.Document.Watch, rec, end)
 	} else if f := ev.Document.Error; f != nil && f.Error == needsOperator {
-		s.giveUp(ctx, access, ro, rec, message(f.Cause))
+		s.giveUp(ctx, access, ro, rec, Words(f.Cause))
 	}
 	return end, err
+}
+
+// unbegun says of a cluster that cannot be read that this rollout moved nobody in it: it came here
+// from Prepare. Only the lock may have been taken, which nobody can tell now.
+func unbegun(ev Event, err error) error {
+	if ev.State != "Rollback" || ev.Document.Rollout != nil {
+		return err
+	}
+	return fmt.Errorf("no version was deployed and no traffic was shifted; whether the lock was taken cannot be told: %w", err)
 }
 
 // giveUp tells that a person has to look: the state machine has given up, and so has this attempt
@@ -120,7 +130,7 @@ func cause(doc Document) string {
 		}
 		return "aborted: " + doc.Error.Cause
 	case doc.Error != nil:
-		return doc.Error.Error + ": " + message(doc.Error.Cause)
+		return doc.Error.Error + ": " + Words(doc.Error.Cause)
 	case doc.Watch != nil && doc.Watch.Action == rollout.RollBack:
 		return doc.Watch.Reason
 	case doc.Ready != nil && doc.Ready.Action == "fail":
@@ -129,13 +139,18 @@ func cause(doc Document) string {
 	return "the execution ended before its end"
 }
 
-// message takes the words out of a function's error, which arrives as JSON.
-func message(cause string) string {
+// Words takes the sentence out of a function's error, which arrives as JSON: by itself, or behind
+// its name, as the end of a failed way back has it.
+func Words(cause string) string {
+	name, report := "", cause
+	if i := strings.Index(cause, ": {"); i >= 0 && !strings.HasPrefix(cause, "{") {
+		name, report = cause[:i+2], cause[i+2:]
+	}
 	var e struct {
 		Message string `json:"errorMessage"`
 	}
-	if json.Unmarshal([]byte(cause), &e) == nil && e.Message != "" {
-		return e.Message
+	if json.Unmarshal([]byte(report), &e) == nil && e.Message != "" {
+		return name + e.Message
 	}
 	return cause
 }
