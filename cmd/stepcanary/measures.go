@@ -40,12 +40,12 @@ func telling(m analysis.Measure) bool {
 	return (m.Bad > 0 || m.Good > 0) && !strings.HasPrefix(m.Note, m.Name+" can't be told")
 }
 
-// figures are stable's and the canary's, and how many times as often the canary fails.
+// figures are the canary's, stable's by its name, and how many times as often the canary fails.
 func figures(m analysis.Measure) string {
 	text := percent(m.Canary)
 	switch {
 	case m.Stable.Requests > 0:
-		text = percent(m.Stable) + " -> " + text
+		text = text + ", stable " + percent(m.Stable)
 	case m.Bound > 0:
 		text += fmt.Sprintf(", up to %.3g %% expected", 100*m.Bound)
 	}
@@ -66,9 +66,9 @@ func chance(m analysis.Measure) string {
 	case m.Verdict != analysis.Unhealthy || m.P <= 0 || m.P >= 1:
 		return ""
 	case m.P < 1e-6:
-		return "  chance below 1 in a million"
+		return "  odds < 1:1000000"
 	}
-	return fmt.Sprintf("  chance 1 in %.0f", 1/m.P)
+	return fmt.Sprintf("  odds 1:%.0f", 1/m.P)
 }
 
 func percent(t analysis.Total) string {
