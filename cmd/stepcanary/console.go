@@ -26,6 +26,8 @@ type console struct {
 	// cluster opens a cluster, for what is written into it and not asked of the engine.
 	cluster func(context.Context, platform.Settings, string) (step.Access, error)
 	json    bool
+	// verb is the command that runs.
+	verb command
 }
 
 // newConsole speaks through the process's own streams, clock and environment.
@@ -78,6 +80,13 @@ func (c *console) color(code, text string) string {
 }
 
 func (c *console) printf(format string, args ...any) { fmt.Fprintf(c.out, format, args...) }
+
+// printLine writes JSON on one line, for what is followed while it comes.
+func (c *console) printLine(v any) error {
+	e := json.NewEncoder(c.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
 
 func (c *console) printJSON(v any) error {
 	e := json.NewEncoder(c.out)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os/user"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
@@ -28,11 +29,17 @@ func freeze(ctx context.Context, c *console, args []string) error {
 	p.flags(c, f)
 	lasts := f.Duration("for", 0, "how long, such as 2h")
 	reason := f.String("reason", "", "why; whoever is refused reads it")
-	by := f.String("by", c.env("USER"), "who asks for it; whoever is refused reads it")
+	by := f.String("by", person(c), "who asks for it; whoever is refused reads it")
 	if err := p.find(c, f, args); err != nil {
 		return err
 	}
-	if *lasts <= 0 || *reason == "" {
+	if given(f, "for") && *lasts <= 0 {
+		return fmt.Errorf("freeze: --for %v: a duration above 0 is expected, such as 2h", *lasts)
+	}
+	if *by == "" {
+		return errors.New("freeze: --by NAME is expected: whoever is refused reads it")
+	}
+	if *lasts == 0 || *reason == "" {
 		return errors.New("freeze: --for DURATION and --reason TEXT are expected")
 	}
 	want := record.Freeze{Reason: *reason, By: *by, Until: c.clock.Now().UTC().Add(*lasts).Truncate(time.Second)}
@@ -44,6 +51,17 @@ func freeze(ctx context.Context, c *console, args []string) error {
 	}
 	c.printf("%v is frozen %v\n", p, want)
 	return nil
+}
+
+// person is who uses the command, as the environment or else the system knows.
+func person(c *console) string {
+	if name := c.env("USER"); name != "" {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
 }
 
 // unfreeze ends a freeze before its time.

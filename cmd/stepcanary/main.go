@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -58,11 +59,18 @@ func main() {
 // run is main without the process around it, so that tests run the very same program.
 func (c *console) run(ctx context.Context, args []string) int {
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		usage(c.out)
-		return exitPromoted
+		if len(args) < 2 {
+			usage(c.out)
+			return exitPromoted
+		}
+		args = []string{args[1], "-h"}
+	}
+	if args[0] == "--version" {
+		args[0] = "version"
 	}
 	for _, cmd := range commands {
 		if cmd.name == args[0] {
+			c.verb = cmd
 			return c.code(cmd.run(ctx, c, args[1:]))
 		}
 	}
@@ -75,8 +83,16 @@ func usage(w io.Writer) {
 	for _, cmd := range commands {
 		fmt.Fprintf(w, "  %-10s %-24s %s\n", cmd.name, cmd.args, cmd.brief)
 	}
-	fmt.Fprint(w, "\nstepcanary COMMAND -h shows a command's flags.\n"+
+	fmt.Fprint(w, "\n'stepcanary help COMMAND' shows its flags.\n"+
 		"Exit codes: 0 promoted or done, 1 error or bad input, 2 rolled back, 3 held or not known, 4 refused.\n")
+}
+
+// verbUsage says what the command does, what it takes, and its flags.
+func (c *console) verbUsage(f *flag.FlagSet) {
+	if v := c.verb; v.name != "" {
+		fmt.Fprintf(c.err, "%s: %s\n\nusage: %s\n", v.name, v.brief, strings.TrimSpace("stepcanary "+v.name+" [FLAGS] "+v.args))
+	}
+	f.PrintDefaults()
 }
 
 // An exit is an error that carries an exit code; its text may be empty where
@@ -113,6 +129,7 @@ func (c *console) code(err error) int {
 // the arguments. More than most of them is an error.
 func parse(c *console, f *flag.FlagSet, args []string, most int) ([]string, error) {
 	f.SetOutput(c.err)
+	f.Usage = func() { c.verbUsage(f) }
 	var rest []string
 	for {
 		if err := f.Parse(args); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 
@@ -13,6 +14,9 @@ func validate(_ context.Context, c *console, args []string) error {
 	f := flag.NewFlagSet("validate", flag.ContinueOnError)
 	c.outputFlag(f)
 	file, err := load(c, f, args)
+	if err != nil && c.json && !errors.As(err, new(exit)) && !errors.Is(err, flag.ErrHelp) {
+		return errors.Join(err, c.printJSON(map[string]any{"valid": false, "error": err.Error()}))
+	}
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func momentLine(m story.Moment) string {
 
 func (v *view) tellJSON(s *story.Story) error {
 	for _, m := range s.Moments[min(v.told, len(s.Moments)):] {
-		if err := v.printJSON(m); err != nil {
+		if err := v.printLine(m); err != nil {
 			return err
 		}
 	}
