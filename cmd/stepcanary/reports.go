@@ -54,11 +54,14 @@ func judge(_ context.Context, c *console, args []string) error {
 	f := flag.NewFlagSet("judge", flag.ContinueOnError)
 	c.outputFlag(f)
 	path := f.String("report", "", "a report's JSON")
-	if _, err := parse(c, f, args, 0); err != nil {
+	rest, err := parse(c, f, args, 1)
+	if err != nil {
 		return err
 	}
-	if *path == "" {
-		return errors.New("judge: --report FILE is expected")
+	if len(rest) == 1 && *path == "" {
+		path = &rest[0]
+	} else if *path == "" || len(rest) > 0 {
+		return errors.New("judge: one --report FILE is expected")
 	}
 	data, err := os.ReadFile(*path)
 	if err != nil {
@@ -72,6 +75,9 @@ func judge(_ context.Context, c *console, args []string) error {
 		return exit{exitError, "judge: the report's count of what users met is not that of its measurements"}
 	}
 	again := r.Judge()
+	if len(again.Looks) == 0 {
+		return exit{exitError, "judge: the report holds no verdict, so there is nothing to judge again"}
+	}
 	if c.json {
 		if err := c.printJSON(again); err != nil {
 			return err
