@@ -15,6 +15,7 @@ import (
 
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/engine"
+	"github.com/stepcanary/stepcanary/internal/kube"
 	"github.com/stepcanary/stepcanary/internal/local"
 	"github.com/stepcanary/stepcanary/internal/platform"
 )
@@ -37,8 +38,8 @@ func serve(ctx context.Context, c *console, args []string) error {
 	f.StringVar(&s.state, "state", "", "file that keeps rollouts over a restart; empty keeps them in memory")
 	f.StringVar(&s.settings.Kubeconfig, "kubeconfig", kubeconfig(c), "path of the kubeconfig")
 	f.StringVar(&s.settings.Context, "context", "", "context of the kubeconfig; without it, the one called like cluster_name")
-	f.StringVar(&s.metrics, "metrics", c.env("STEPCANARY_METRICS"), "defaults for the block \"metrics\" of deploy.json, as JSON")
-	f.StringVar(&s.hooks, "hooks", c.env("STEPCANARY_HOOKS"), "where webhooks and notifications may go beyond public addresses, as JSON: {\"allow_private\": true, \"allow_loopback\": true}")
+	f.StringVar(&s.metrics, "metrics", c.env("STEPCANARY_METRICS"), "defaults for the block \"metrics\" of deploy.json, as JSON (or STEPCANARY_METRICS)")
+	f.StringVar(&s.hooks, "hooks", c.env("STEPCANARY_HOOKS"), "where webhooks and notifications may go beyond public addresses, as JSON: {\"allow_private\": true, \"allow_loopback\": true} (or STEPCANARY_HOOKS)")
 	if _, err := parse(c, f, args, 0); err != nil {
 		return err
 	}
@@ -78,6 +79,12 @@ func (s server) run(ctx context.Context, c *console) error {
 	if a, ok := listener.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
 		_ = listener.Close()
 		return fmt.Errorf("serve: --listen %s: a loopback address is expected: whoever reaches the API can roll services out", s.listen)
+	}
+	if s.lambda == "" { // functions elsewhere have settings of their own
+		if err := kube.CheckKubeconfig(s.settings.Kubeconfig, s.settings.Context); err != nil {
+			_ = listener.Close()
+			return fmt.Errorf("serve: --kubeconfig: %w", err)
+		}
 	}
 	e, err := engine.Local(o, p)
 	if err != nil {

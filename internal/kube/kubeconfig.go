@@ -88,3 +88,16 @@ func CurrentContext(path string) (string, error) {
 	}
 	return file.CurrentContext, nil
 }
+
+// CheckKubeconfig reads the kubeconfig and finds the context in it, where one is named, without
+// asking a cluster. What it finds wrong is fault.Invalid.
+func CheckKubeconfig(path, context string) error {
+	file, err := clientcmd.LoadFromFile(path)
+	if err == nil && context != "" {
+		_, err = chooseContext(file, Config{Context: context})
+	}
+	if err != nil {
+		return fmt.Errorf("kubeconfig %s: %w: %w", path, fault.Invalid, err)
+	}
+	return nil
+}
