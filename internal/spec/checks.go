@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
 )
 
 // checks are the rules that concern several fields, and those that a schema
@@ -28,6 +29,7 @@ func (c *checks) run() Errors {
 	c.limits()
 	c.comparison()
 	c.metrics()
+	c.matches()
 	c.webhooks()
 	c.notifications()
 	c.autoscaler()
@@ -157,6 +159,23 @@ func (c *checks) metrics() {
 			if !slices.Contains(queryVariables, m[1]) {
 				node, _ := find(c.docs[0], place{"metrics", "query", name})
 				c.problems = append(c.problems, c.at(node, "metrics.query."+name, m[0], "one of ${"+strings.Join(queryVariables, "}, ${")+"}"))
+			}
+		}
+	}
+}
+
+// matches refuses conditions that no router could take, or that two could read differently.
+func (c *checks) matches() {
+	for i, m := range c.spec.Match {
+		for kind, conditions := range map[string][]traffic.Header{"headers": m.Headers, "cookies": m.Cookies} {
+			for j, h := range conditions {
+				at := []string{"match", strconv.Itoa(i), kind, strconv.Itoa(j)}
+				if (h.Value == "") == (h.Regex == "") {
+					c.add("either value or regex, and not empty", at...)
+				}
+				if _, err := regexp.Compile(h.Regex); err != nil {
+					c.add("a regular expression in the syntax of RE2: "+err.Error(), append(at, "regex")...)
+				}
 			}
 		}
 	}
