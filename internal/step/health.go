@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/analysis"
@@ -206,7 +207,7 @@ func (w *watcher) answer(ctx context.Context, d rollout.Decision) Watch {
 	out := w.out
 	out.Action, out.Step, out.Reason, out.At = d.Action, d.Step, d.Reason, w.Clock.Now()
 	if words := w.cut(ctx); words != "" {
-		out.Reason += "; " + words
+		out.Reason = strings.TrimSuffix(out.Reason, ".") + "; " + words
 	}
 	if d.Action == rollout.Watch && d.After > watchFor {
 		out.Action = rollout.Wait
