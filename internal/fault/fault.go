@@ -16,6 +16,9 @@ const (
 	// Refused is a rollout that may not start now: another one holds the lock, the
 	// service is frozen, or nothing could judge it. Nothing was changed.
 	Refused Kind = "Canary.Refused"
+	// Queued is a rollout that waits for its turn. Nothing was changed but the queue in the
+	// record, and asking again later is how it waits.
+	Queued Kind = "Canary.Queued"
 	// Transient is a failure of something outside that may be gone in a moment:
 	// throttling, a 5xx answer, a time-out. Repeating is safe, because every step is
 	// goal-seeking.

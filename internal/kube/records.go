@@ -36,6 +36,7 @@ const (
 	annotationRoute  = "stepcanary.dev/route"
 	annotationLast   = "stepcanary.dev/last"
 	annotationFreeze = "stepcanary.dev/freeze"
+	annotationQueue  = "stepcanary.dev/queue"
 )
 
 // LeaseName is the name of a service's Lease; for an empty name it is the one that speaks of the
@@ -159,6 +160,7 @@ func formatAnnotations(rec record.Record) (map[string]any, error) {
 		annotationCanary: {rec.Canary == workload.Version{}, rec.Canary},
 		annotationLast:   {rec.Last == record.End{}, rec.Last},
 		annotationFreeze: {rec.Freeze == record.Freeze{}, rec.Freeze},
+		annotationQueue:  {len(rec.Queue) == 0, rec.Queue},
 	} {
 		out[key] = nil
 		if field.empty {
@@ -234,6 +236,10 @@ func parseLease(lease *unstructured.Unstructured) (record.Record, error) {
 	}
 	if text := annotations[annotationFreeze]; text != "" && json.Unmarshal([]byte(text), &rec.Freeze) != nil {
 		rec.Freeze = record.Freeze{Reason: text, Until: forever}
+	}
+	// Whoever waits and is not in the queue joins it again.
+	if text := annotations[annotationQueue]; text != "" && json.Unmarshal([]byte(text), &rec.Queue) != nil {
+		rec.Queue = nil
 	}
 	return rec, nil
 }

@@ -8,6 +8,7 @@ package record
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/rollout"
@@ -40,6 +41,9 @@ type Record struct {
 	Last End `json:"last,omitzero"`
 	// Freeze, while it lasts, refuses every start.
 	Freeze Freeze `json:"freeze,omitzero"`
+	// Queue are the executions that wait for the lock, in the order in which they came. Some may
+	// have ended meanwhile.
+	Queue []string `json:"queue,omitempty"`
 	// Revision is the store's own mark for optimistic concurrency; empty for a record
 	// that does not exist yet.
 	Revision string `json:"-"`
@@ -88,6 +92,34 @@ func (f Freeze) String() string {
 // OfNamespace names the record that is a whole namespace's: it carries a freeze, and no lock. No
 // service has an empty name.
 func OfNamespace(namespace string) workload.Service { return workload.Service{Namespace: namespace} }
+
+// Ahead gives the executions that wait before this one; all of them where it does not wait itself.
+func (r Record) Ahead(execution string) []string {
+	if i := slices.Index(r.Queue, execution); i >= 0 {
+		return r.Queue[:i]
+	}
+	return r.Queue
+}
+
+// Waits tells whether the execution is in the queue.
+func (r Record) Waits(execution string) bool { return slices.Contains(r.Queue, execution) }
+
+// Join gives the record with the execution at the end of the queue.
+func (r Record) Join(execution string) Record {
+	r.Queue = append(slices.Clone(r.Queue), execution)
+	return r
+}
+
+// Turn gives the record with those alone in the queue that come after the execution: its turn has
+// come, so that all before it have ended.
+func (r Record) Turn(execution string) Record {
+	served := len(r.Ahead(execution))
+	if r.Waits(execution) {
+		served++
+	}
+	r.Queue = slices.Clone(r.Queue[served:])
+	return r
+}
 
 // A Store keeps records. Errors carry a fault.Kind: Conflict for a write that
 // lost, Transient for 429, 5xx and time-outs.

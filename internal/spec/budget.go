@@ -36,6 +36,10 @@ const (
 	eventsPerWait = eventsPerWatch + eventsPerTask + 1
 	// eventsPerShift is ShiftWeight with its choice, once more than in a good rollout.
 	eventsPerShift = 2 * (eventsPerTask + 2)
+	// eventsPerTurn is a look for one's turn: a task scheduled, started and failed; queueEvery is the longest
+	// time between two.
+	eventsPerTurn = 3
+	queueEvery    = 30 * time.Second
 	// eventsFixed is Prepare, DeployCanary, Promote and Rollback with the ends, and
 	// room for 60 retries.
 	eventsFixed = 4*eventsPerTask + 10 + 60*4
@@ -58,6 +62,10 @@ func (s Spec) Budget() Budget {
 	b := Budget{
 		Longest: ready + time.Duration(s.PauseLimit) + 2*time.Duration(s.Drain),
 		Events:  eventsFixed + eventsPerWatch*int(1+ready/watchSlice),
+	}
+	if queue := time.Duration(s.Queue); queue > 0 {
+		b.Longest += queue + queueEvery
+		b.Events += eventsPerTurn * int(6+queue/queueEvery)
 	}
 	s.gates(&b, BeforeRollout, func(d time.Duration) int { return eventsPerWatch * int(1+d/watchSlice) })
 	steps := s.steps()

@@ -25,6 +25,7 @@ type Spec struct {
 	Strategy    Strategy            `json:"strategy"`
 	Bake        rollout.Duration    `json:"bake"`
 	Drain       rollout.Duration    `json:"drain"`
+	Queue       rollout.Duration    `json:"queue"`
 	Pace        Pace                `json:"pace"`
 	LongestStep rollout.Duration    `json:"longest_step"`
 	Patience    rollout.Duration    `json:"patience"`

@@ -27,7 +27,8 @@ type Prepare struct {
 	Meter MeterChecker
 }
 
-// Run does it. Errors: fault.Invalid and fault.Refused mean that nothing was changed.
+// Run does it. Errors: fault.Invalid and fault.Refused mean that nothing was changed; fault.Queued,
+// that it is another rollout's turn.
 func (s Prepare) Run(ctx context.Context, ev Event) (Rollout, error) {
 	doc, err := spec.Parse("deploy.json", ev.Input)
 	if err != nil {
@@ -53,6 +54,9 @@ func (s Prepare) Run(ctx context.Context, ev Event) (Rollout, error) {
 		if got, err = s.begin(ctx, access, doc, tmpl, ro); !errors.Is(err, fault.Conflict) {
 			return got, err
 		}
+	}
+	if doc.Queue > 0 { // so many write the record that waiting is the cure
+		return Rollout{}, fmt.Errorf("%w: %w", fault.Queued, err)
 	}
 	return Rollout{}, err
 }
@@ -118,7 +122,7 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 	if err != nil {
 		return Rollout{}, fmt.Errorf("read record of %s: %w", ro.Service.Name, err)
 	}
-	if rec, err = s.free(ctx, access, ro, rec); err != nil {
+	if rec, err = s.free(ctx, access, ro, rec, time.Duration(doc.Queue)); err != nil {
 		return Rollout{}, err
 	}
 	versions, err := access.Cluster.Versions(ctx, ro.Service)
@@ -141,7 +145,7 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 	if err != nil {
 		return Rollout{}, err
 	}
-	ro.Epoch, ro.Canary = rec.Epoch, rec.Canary
+	ro.Epoch, ro.Canary, ro.Started = rec.Epoch, rec.Canary, rec.Acquired
 	if !again {
 		s.tellStart(ctx, ro, rec)
 	}
@@ -163,8 +167,8 @@ func (s Prepare) sweep(ctx context.Context, access Access, ro Rollout, versions 
 }
 
 // free makes sure that the lock may be taken. A lock whose owner has ended is taken over only
-// after the way back was gone for that owner.
-func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record.Record) (record.Record, error) {
+// after the way back was gone for that owner. While it is another's turn, the rollout waits for up to queue.
+func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record.Record, queue time.Duration) (record.Record, error) {
 	who := ro.Service.Namespace + "/" + ro.Service.Name
 	if rec.Holder == ro.Execution {
 		return rec, nil // a repeated run of this very step: what runs goes on, frozen or not
@@ -172,16 +176,15 @@ func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record
 	if err := s.thawed(ctx, access, ro, rec); err != nil {
 		return rec, fmt.Errorf("start rollout of %s: %w", who, err)
 	}
+	first, err := s.first(ctx, ro, rec)
+	if err != nil {
+		return rec, err
+	}
+	if first != "" {
+		return rec, s.wait(ctx, access, ro, rec, queue, first)
+	}
 	if rec.Holder == "" {
 		return rec, s.runs(ctx, ro, rec)
-	}
-	ended, err := s.Executions.Ended(ctx, rec.Holder)
-	if err != nil {
-		return rec, fmt.Errorf("look up the lock's owner %s: %w", rec.Holder, err)
-	}
-	if !ended {
-		return rec, fmt.Errorf("start rollout of %s: %w: %s is running since %s",
-			who, fault.Refused, rec.Holder, rec.Acquired.Format(time.RFC3339))
 	}
 	recover := Rollback{Open: s.Open, Executions: s.Executions, Clock: s.Clock, Hooks: s.Hooks}
 	if _, err := recover.settle(ctx, access, ro.Service, rec, "its owner ended without giving the lock back"); err != nil {
@@ -234,6 +237,7 @@ func (s Prepare) take(ctx context.Context, access Access, ro Rollout, rec record
 	if rec.Holder == ro.Execution {
 		return rec, nil
 	}
+	rec = rec.Turn(ro.Execution)
 	rec.Holder = ro.Execution
 	rec.Epoch++
 	rec.Number = max(rec.Number, ro.Stable.Number) + 1

@@ -117,9 +117,7 @@ func (s *Story) exited(e *types.HistoryEvent, state, output string) {
 	case state == "AwaitReady" && d.Ready != nil && d.Ready.Action != "wait":
 		s.add(e, Troubled, d.Ready.Reason)
 	case state == "AwaitReady" && d.Ready != nil && len(d.Ready.Gates) > 0:
-		if n := len(s.Moments); n == 0 || s.Moments[n-1].Text != d.Ready.Reason { // once, not at every look
-			s.add(e, Holding, d.Ready.Reason)
-		}
+		s.holding(e, d.Ready.Reason)
 	case state == "ShiftWeight" && d.Shift != nil && (s.Shift == nil || *s.Shift != *d.Shift):
 		s.shifted(e, d.Shift) // after an error, the document still has the shift before
 	case state == "HealthCheck" && d.Watch != nil:
@@ -173,8 +171,21 @@ func (s *Story) failed(e *types.HistoryEvent, name, cause string) {
 		s.add(e, Asked, text)
 	case string(fault.Aborted):
 		s.add(e, Asked, strings.TrimSuffix("abort: "+cause, ": "))
+	case string(fault.Queued):
+		text := step.Words(cause)
+		if i := strings.Index(text, name+": "); i >= 0 {
+			text = text[i+len(name+": "):]
+		}
+		s.holding(e, "waits for its turn: "+text)
 	default:
 		s.add(e, Troubled, s.State+": "+name+": "+step.Words(cause))
+	}
+}
+
+// holding tells what is waited for, once and not at every look.
+func (s *Story) holding(e *types.HistoryEvent, why string) {
+	if n := len(s.Moments); n == 0 || s.Moments[n-1].Text != why {
+		s.add(e, Holding, why)
 	}
 }
 

@@ -137,6 +137,16 @@ func TestStories(t *testing.T) {
 			},
 			fault: fault.Refused, outcome: step.OutcomeRefused, reason: "is running since", kinds: "started, troubled, over 0", texts: "Canary.Refused",
 		},
+		"waits for its turn": {
+			run: func(t *testing.T, s *enginetest.Scene) string {
+				s.Users(100, map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
+				s.Begin(t, nil)
+				return s.Begin(t, enginetest.Fields{"queue": "1h"})
+			},
+			outcome: step.OutcomePromoted, reason: "checkout-3 is the stable version",
+			kinds: "started, holding, prepared, deployed, ready, shifted 25, looked, shifted 50, looked, shifted 75, looked, shifted 100, looked, over 100",
+			texts: "waits for its turn: arn:aws:states:us-east-1:000000000000:execution:stepcanary:checkout-r2 is running since",
+		},
 		"bad input": {
 			run: func(t *testing.T, s *enginetest.Scene) string {
 				return s.Begin(t, enginetest.Fields{"percentage_step": 0})

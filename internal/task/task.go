@@ -90,6 +90,10 @@ func log(ctx context.Context, ev step.Event, took time.Duration, out any, err er
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String("kind", string(fault.Of(err))), slog.String("error", err.Error()))
+		if errors.Is(err, fault.Queued) {
+			slog.LogAttrs(ctx, slog.LevelInfo, "task waits", attrs...)
+			return
+		}
 		slog.LogAttrs(ctx, slog.LevelError, "task failed", attrs...)
 		return
 	}

@@ -6,6 +6,16 @@ import (
 	"github.com/stepcanary/stepcanary/internal/spec"
 )
 
+// events is the length of an execution's history.
+func (s *scene) events(arn string) int {
+	s.Helper()
+	last, err := s.engine.History(arn, 0, 1, true, false)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return int(last[0].ID) // they are counted from 1
+}
+
 // What a rollout really takes stays within what the plan said before: the length
 // of the execution's history, which Step Functions ends at 25,000 events, and time.
 func TestBudgetsAreKept(t *testing.T) {
@@ -41,12 +51,8 @@ func TestBudgetsAreKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			took := s.clock.Now().Sub(began)
-			last, err := s.engine.History(arn, 0, 1, true, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			events := int(last[0].ID) // they are counted from 1
-			t.Logf("%s: %d of %d events, %v of %v to %v", last[0].Type, events, budget.Events, took, budget.Shortest, budget.Longest)
+			events := s.events(arn)
+			t.Logf("%d of %d events, %v of %v to %v", events, budget.Events, took, budget.Shortest, budget.Longest)
 			if events > budget.Events {
 				t.Errorf("%d events; the plan said %d at most", events, budget.Events)
 			}

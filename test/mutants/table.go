@@ -10,6 +10,7 @@ const (
 	gates   = "internal/step/gates.go"
 	promote = "internal/step/promote.go"
 	prepare = "internal/step/prepare.go"
+	queue   = "internal/step/queue.go"
 	deploy  = "internal/step/deploy.go"
 	object  = "internal/traffic/object/object.go"
 	write   = "internal/traffic/object/write.go"
@@ -25,7 +26,12 @@ var table = []Mutant{
 		"if rec.Holder == ro.Execution && rec.Epoch == ro.Epoch {", "if true {", "6", flow, "TestWhoComesTooLateIsTurnedAway"},
 	{"the lock's epoch is not compared", "internal/step/ports.go", "",
 		" && rec.Epoch == ro.Epoch {", " {", "6", flow, "TestALockOfAnotherEpochIsAnotherLock"},
-	{"a running owner's lock is taken", prepare, "", "if !ended {", "if !ended && false {", "6", flow, "TestOfAHundredStartsAtOnceOneRuns"},
+	{"a running owner's lock is taken", queue, "look up the lock's owner", "if !ended {", "if !ended && false {", "6", flow, "TestOfAHundredStartsAtOnceOneRuns"},
+	{"whoever looks first has the turn", queue, "", "range rec.Ahead(ro.Execution) {", "range rec.Ahead(ro.Execution)[:0] {", "6", flow, "TestWhoDoesNotGetATurn"},
+	{"whoever came last has the turn", "internal/record/record.go", "", "append(slices.Clone(r.Queue), execution)", "append([]string{execution}, r.Queue...)", "6", flow, "TestStartsThatQueueHaveTheirTurnInOrder"},
+	{"the dead hold the queue up", queue, "which waits for the lock: %w", "if !ended {", "if !ended || true {", "6", flow, "TestTheDeadDoNotHoldTheQueueUp"},
+	{"waiting has no end", queue, "", "case waited >= queue:", "case waited >= 1000*queue:", "6", flow, "TestWhoDoesNotGetATurn"},
+	{"whoever loses the race for a place in the queue is lost", prepare, "", "if doc.Queue > 0 {", "if false {", "6", flow, "TestWhoLosesTheRaceForAPlaceInTheQueueIsNotLost"},
 	{"a dead owner's lock is taken without the way back", prepare, "",
 		"if _, err := recover.settle(ctx, access, ro.Service, rec, \"its owner ended without giving the lock back\"); err != nil {",
 		"if err := error(nil); err != nil {\n\t\t_ = recover", "6", flow, "TestADeadOwnersLockIsTakenOverAfterItsWayBack"},

@@ -61,6 +61,7 @@ func Full() record.Record {
 		Route:  "checkout",
 		Last:   record.End{Execution: "arn:last", Outcome: "RolledBack", Reason: "error rate 7 % is above 1 % – “Zürich”\nline two", At: at.Add(-time.Hour)},
 		Freeze: record.Freeze{Reason: "Black Friday", Until: at.Add(72 * time.Hour), By: "ann"},
+		Queue:  []string{"arn:aws:states:eu-west-1:123456789012:execution:stepcanary:checkout-next", "arn:after"},
 	}
 }
 

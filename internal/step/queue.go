@@ -1,0 +1,64 @@
+package step
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/record"
+)
+
+// longestQueue is the most rollouts of a service that wait at once: the queue is written into the
+// record, and whoever starts more than this has another problem.
+const longestQueue = 100
+
+// first says who is to be rolled out before this one: the lock's owner, or the first of those that wait
+// and came earlier. Empty where it is this one's turn: whoever stands in the record has ended.
+func (s Prepare) first(ctx context.Context, ro Rollout, rec record.Record) (string, error) {
+	if rec.Holder != "" {
+		ended, err := s.Executions.Ended(ctx, rec.Holder)
+		if err != nil {
+			return "", fmt.Errorf("look up the lock's owner %s: %w", rec.Holder, err)
+		}
+		if !ended {
+			return fmt.Sprintf("%s is running since %s", rec.Holder, rec.Acquired.Format(time.RFC3339)), nil
+		}
+	}
+	for _, earlier := range rec.Ahead(ro.Execution) {
+		ended, err := s.Executions.Ended(ctx, earlier)
+		if err != nil {
+			return "", fmt.Errorf("look up %s, which waits for the lock: %w", earlier, err)
+		}
+		if !ended {
+			return earlier + " waits for its turn", nil
+		}
+	}
+	return "", nil
+}
+
+// wait has the rollout wait for its turn, in the order of arrival: an older commit must not come after a newer one.
+// Nothing runs meanwhile; the state machine calls Prepare again. It is refused at once where deploy.json has no
+// queue, and when its time there is over. The error is never nil.
+func (s Prepare) wait(ctx context.Context, access Access, ro Rollout, rec record.Record, queue time.Duration, why string) error {
+	op := "start rollout of " + ro.Service.Namespace + "/" + ro.Service.Name
+	waited := s.Clock.Now().Sub(ro.Started)
+	switch {
+	case queue == 0:
+		return fmt.Errorf("%s: %w: %s", op, fault.Refused, why)
+	case waited >= queue:
+		// It stays in the record until somebody's turn comes, who finds that it has ended.
+		return fmt.Errorf("%s: %w: it waited for its turn for %v: %s", op, fault.Refused, queue, why)
+	case rec.Waits(ro.Execution):
+		return fmt.Errorf("%s: %w: %s", op, fault.Queued, why)
+	case len(rec.Queue) >= longestQueue:
+		return fmt.Errorf("%s: %w: %d rollouts wait already: %s", op, fault.Refused, len(rec.Queue), why)
+	}
+	if err := s.runs(ctx, ro, rec); err != nil {
+		return err
+	}
+	if _, err := access.Records.Write(ctx, ro.Service, rec.Join(ro.Execution)); err != nil {
+		return fmt.Errorf("join the queue of %s: %w", ro.Service.Name, err)
+	}
+	return fmt.Errorf("%s: %w: %s", op, fault.Queued, why)
+}
