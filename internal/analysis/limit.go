@@ -49,6 +49,10 @@ func (p Policy) measure(s State, l Limit) (m Measure, broken bool) {
 		m.Note = note
 		return m, false
 	}
+	least := max(l.MinRequests, 1)
+	if l.Kind != Value && w.counts.Requests < least {
+		return p.early(l, w, m, least)
+	}
 	var ok bool
 	m.Value, ok = l.value(w, p.Comparison.LatencyBounds)
 	if !ok {
@@ -63,7 +67,23 @@ func (p Policy) measure(s State, l Limit) (m Measure, broken bool) {
 	return m, false
 }
 
-// lacking says in words why a window is not enough to judge, or nothing.
+// early judges a window of too few requests. It never passes; but what is over the bound even if all
+// requests up to the least number were fine is broken already, and waiting only costs users.
+func (p Policy) early(l Limit, w window, m Measure, least int64) (Measure, bool) {
+	bounds := p.Comparison.LatencyBounds
+	more := least - w.counts.Requests
+	best := w
+	best.counts.Requests = least
+	if v, ok := l.value(best, bounds); ok && w.counts.Requests > 0 && !l.holds(v) {
+		m.Value, _ = l.value(w, bounds)
+		m.Note = fmt.Sprintf("%s; %d more that are fine would not change that", l.sentence(m, bounds), more)
+		return m, true
+	}
+	m.Note = fmt.Sprintf("%s can't be told: %s in %s, needs %d", l.Name, count(w.counts.Requests, "canary request"), lasted(w.length), least)
+	return m, false
+}
+
+// lacking says in words which data are missing from a window, or nothing.
 func (p Policy) lacking(l Limit, w window) string {
 	if l.Kind == Value {
 		if !w.hasValue {
@@ -73,10 +93,6 @@ func (p Policy) lacking(l Limit, w window) string {
 	}
 	if missing := w.length - w.known; w.length > 0 && float64(missing) > p.MissingTolerated*float64(w.length) {
 		return fmt.Sprintf("%s can't be told: no data for %s of the last %s", l.Name, lasted(missing), lasted(w.length))
-	}
-	if w.counts.Requests < max(l.MinRequests, 1) {
-		return fmt.Sprintf("%s can't be told: %s in %s, needs %d", l.Name,
-			count(w.counts.Requests, "canary request"), lasted(w.length), max(l.MinRequests, 1))
 	}
 	return ""
 }

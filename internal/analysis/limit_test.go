@@ -30,6 +30,8 @@ func TestLimits(t *testing.T) {
 	for i := range mixed {
 		mixed[i].From, mixed[i].To = start.Add(time.Duration(i)*10*time.Second), start.Add(time.Duration(i+1)*10*time.Second)
 	}
+	gap := without(repeat(3, 10, [4]int64{100, 30, 900, 0}), 1, 2)
+	gap[0].Canary.Errors = 0
 	bounds := []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, time.Second}
 	for name, tt := range map[string]struct {
 		limit   Limit
@@ -37,34 +39,41 @@ func TestLimits(t *testing.T) {
 		verdict Verdict
 		reason  string
 	}{
-		"no failure is within a threshold of 0":     {FailureThreshold(0, 5*time.Minute), repeat(6, 10, ok), Healthy, "0 failed requests on the canary in 1m, allowed are 0."},
-		"one interval's failures pass a threshold":  {FailureThreshold(2, 5*time.Minute), repeat(1, 10, bad), Unhealthy, "3 failed requests on the canary in 10s, allowed are 2."},
-		"the threshold itself is allowed":           {FailureThreshold(3, 5*time.Minute), mixed, Healthy, ""},
-		"failures add up over the window":           {FailureThreshold(8, time.Minute), repeat(3, 10, bad), Unhealthy, "9 failed requests on the canary in 30s, allowed are 8."},
-		"failures leave the window":                 {FailureThreshold(3, 20*time.Second), repeat(1, 10, bad), Healthy, ""},
-		"a window forgets":                          {FailureThreshold(6, 20*time.Second), repeat(12, 10, bad), Healthy, ""},
-		"missing data cannot hide failures":         {FailureThreshold(2, 5*time.Minute), without(repeat(6, 10, bad), 1, 6), Unhealthy, ""},
-		"missing data are not zero failures":        {FailureThreshold(9, 5*time.Minute), without(repeat(6, 10, bad), 1, 6), Inconclusive, "Failure_threshold can't be told: no data for 50s of the last 1m."},
-		"no requests are not zero failures":         {FailureThreshold(0, time.Minute), repeat(6, 10, [4]int64{0, 0, 0, 0}), Inconclusive, "Failure_threshold can't be told: 0 canary requests in 1m, needs 1."},
-		"too few requests can't tell":               {Limit{Name: "errors", Kind: ErrorRate, Bound: 0.01, MinRequests: 1000}, repeat(2, 10, bad), Inconclusive, "Errors can't be told: 200 canary requests in 20s, needs 1000."},
-		"an error rate passes its bound":            {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01}, repeat(6, 10, bad), Unhealthy, "3 of 100 requests (3 %) on the canary failed in 10s, allowed is 1 %."},
-		"an error rate within its bound":            {Limit{Name: "e", Kind: ErrorRate, Bound: 0.03}, repeat(6, 10, bad), Healthy, ""},
-		"a success rate below its bound":            {Limit{Name: "s", Kind: SuccessRate, Bound: 0.99}, repeat(6, 10, bad), Unhealthy, "97 % of the canary's 100 requests in 10s succeeded, wanted are at least 99 %."},
-		"a success rate within its bound":           {Limit{Name: "s", Kind: SuccessRate, Bound: 0.97}, repeat(6, 10, bad), Healthy, ""},
-		"failures are allowed up to a number":       {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, Window: 10 * time.Second, FailuresAllowed: 6}, repeat(6, 10, bad), Inconclusive, "3 of 100 requests (3 %) on the canary failed in 10s, allowed is 1 %; failed check 6 of 6 allowed."},
-		"and not beyond":                            {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, Window: 10 * time.Second, FailuresAllowed: 6}, repeat(7, 10, bad), Unhealthy, ""},
-		"checks keep their distance":                {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, Every: 30 * time.Second, FailuresAllowed: 2}, repeat(6, 10, bad), Inconclusive, ""},
-		"a latency percentile within its bound":     {Limit{Name: "p99", Kind: LatencyPercentile, Percentile: 99, Bound: 0.5}, slowed(repeat(6, 10, ok), 20, 1, 0), Healthy, "The canary's p99 over 1m is 500ms, allowed is 500ms."},
-		"a latency percentile between two bounds":   {Limit{Name: "p90", Kind: LatencyPercentile, Percentile: 90, Bound: 0.2}, slowed(repeat(6, 10, ok), 20, 0, 0), Unhealthy, "The canary's p90 over 10s is 300ms, allowed is 200ms."},
-		"a latency percentile beyond all bounds":    {Limit{Name: "p50", Kind: LatencyPercentile, Percentile: 50, Bound: 1}, slowed(repeat(6, 10, ok), 99, 98, 97), Unhealthy, "The canary's p50 over 10s is more than 1s, allowed is 1s."},
-		"a latency percentile without data":         {Limit{Name: "p50", Kind: LatencyPercentile, Percentile: 50, Bound: 1}, repeat(6, 10, ok), Inconclusive, "P50 can't be told: the source has no latency counts for the canary."},
-		"a share of slow requests passes its bound": {Limit{Name: "slow", Kind: SlowRatio, Above: 500 * time.Millisecond, Bound: 0.01}, slowed(repeat(6, 10, ok), 20, 2, 0), Unhealthy, "2 % of the canary's 100 requests in 10s took longer than 500ms, allowed is 1 %."},
-		"a value within its bound":                  {Limit{Name: "queue", Kind: Value, Bound: 10}, valued(repeat(6, 10, ok), "queue", 50, 9), Inconclusive, ""},
-		"a value beyond its bound":                  {Limit{Name: "queue", Kind: Value, Bound: 10}, valued(repeat(6, 10, ok), "queue", 11), Unhealthy, "Queue is 11, wanted is at most 10."},
-		"a value below its least":                   {Limit{Name: "hits", Kind: Value, Bound: 0.9, AtLeast: true}, valued(repeat(6, 10, ok), "hits", 0.5), Unhealthy, "Hits is 0.5, wanted is at least 0.9."},
-		"a value of another name is no data":        {Limit{Name: "queue", Kind: Value, Bound: 10}, valued(repeat(6, 10, ok), "other", 1), Inconclusive, "Queue can't be told: no value in the last 1m."},
-		"a value that is no number is no data":      {Limit{Name: "queue", Kind: Value, Bound: 10}, valued(repeat(6, 10, ok), "queue", 1, math.NaN()), Inconclusive, ""},
-		"an old value leaves the window":            {Limit{Name: "queue", Kind: Value, Bound: 10, Window: 20 * time.Second}, valued(repeat(6, 10, ok), "queue", 1, math.Inf(1)), Inconclusive, ""},
+		"no failure is within a threshold of 0":           {FailureThreshold(0, 5*time.Minute), repeat(6, 10, ok), Healthy, "0 failed requests on the canary in 1m, allowed are 0."},
+		"one interval's failures pass a threshold":        {FailureThreshold(2, 5*time.Minute), repeat(1, 10, bad), Unhealthy, "3 failed requests on the canary in 10s, allowed are 2."},
+		"the threshold itself is allowed":                 {FailureThreshold(3, 5*time.Minute), mixed, Healthy, ""},
+		"failures add up over the window":                 {FailureThreshold(8, time.Minute), repeat(3, 10, bad), Unhealthy, "9 failed requests on the canary in 30s, allowed are 8."},
+		"failures leave the window":                       {FailureThreshold(3, 20*time.Second), repeat(1, 10, bad), Healthy, ""},
+		"a window forgets":                                {FailureThreshold(6, 20*time.Second), repeat(12, 10, bad), Healthy, ""},
+		"missing data cannot hide failures":               {FailureThreshold(2, 5*time.Minute), without(repeat(6, 10, bad), 1, 6), Unhealthy, ""},
+		"missing data are not zero failures":              {FailureThreshold(9, 5*time.Minute), without(repeat(6, 10, bad), 1, 6), Inconclusive, "Failure_threshold can't be told: no data for 50s of the last 1m."},
+		"no requests are not zero failures":               {FailureThreshold(0, time.Minute), repeat(6, 10, [4]int64{0, 0, 0, 0}), Inconclusive, "Failure_threshold can't be told: 0 canary requests in 1m, needs 1."},
+		"too few requests can't tell":                     {Limit{Name: "errors", Kind: ErrorRate, Bound: 0.01, MinRequests: 1000}, repeat(2, 10, bad), Inconclusive, "Errors can't be told: 200 canary requests in 20s, needs 1000."},
+		"what no more requests could mend is broken":      {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, MinRequests: 200}, repeat(1, 10, bad), Unhealthy, "3 of 100 requests (3 %) on the canary failed in 10s, allowed is 1 %; 100 more that are fine would not change that."},
+		"what more requests could mend is not":            {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, MinRequests: 300}, repeat(1, 10, bad), Inconclusive, "E can't be told: 100 canary requests in 10s, needs 300."},
+		"a success rate that no more requests could mend": {Limit{Name: "s", Kind: SuccessRate, Bound: 0.99, MinRequests: 200}, repeat(1, 10, bad), Unhealthy, "97 % of the canary's 100 requests in 10s succeeded, wanted are at least 99 %; 100 more that are fine would not change that."},
+		"a percentile that no more requests could mend":   {Limit{Name: "p90", Kind: LatencyPercentile, Percentile: 90, Bound: 0.2, MinRequests: 110}, slowed(repeat(1, 10, ok), 20, 0, 0), Unhealthy, "The canary's p90 over 10s is 300ms, allowed is 200ms; 10 more that are fine would not change that."},
+		"a percentile that more requests could mend":      {Limit{Name: "p90", Kind: LatencyPercentile, Percentile: 90, Bound: 0.2, MinRequests: 210}, slowed(repeat(1, 10, ok), 20, 0, 0), Inconclusive, "P90 can't be told: 100 canary requests in 10s, needs 210."},
+		"too few requests that are fine pass nothing":     {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, MinRequests: 200}, repeat(1, 10, ok), Inconclusive, "E can't be told: 100 canary requests in 10s, needs 200."},
+		"missing data may hold what would mend it":        {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, MinRequests: 1000}, gap, Inconclusive, "E can't be told: no data for 10s of the last 30s."},
+		"an error rate passes its bound":                  {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01}, repeat(6, 10, bad), Unhealthy, "3 of 100 requests (3 %) on the canary failed in 10s, allowed is 1 %."},
+		"an error rate within its bound":                  {Limit{Name: "e", Kind: ErrorRate, Bound: 0.03}, repeat(6, 10, bad), Healthy, ""},
+		"a success rate below its bound":                  {Limit{Name: "s", Kind: SuccessRate, Bound: 0.99}, repeat(6, 10, bad), Unhealthy, "97 % of the canary's 100 requests in 10s succeeded, wanted are at least 99 %."},
+		"a success rate within its bound":                 {Limit{Name: "s", Kind: SuccessRate, Bound: 0.97}, repeat(6, 10, bad), Healthy, ""},
+		"failures are allowed up to a number":             {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, Window: 10 * time.Second, FailuresAllowed: 6}, repeat(6, 10, bad), Inconclusive, "3 of 100 requests (3 %) on the canary failed in 10s, allowed is 1 %; failed check 6 of 6 allowed."},
+		"and not beyond":                                  {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, Window: 10 * time.Second, FailuresAllowed: 6}, repeat(7, 10, bad), Unhealthy, ""},
+		"checks keep their distance":                      {Limit{Name: "e", Kind: ErrorRate, Bound: 0.01, Every: 30 * time.Second, FailuresAllowed: 2}, repeat(6, 10, bad), Inconclusive, ""},
+		"a latency percentile within its bound":           {Limit{Name: "p99", Kind: LatencyPercentile, Percentile: 99, Bound: 0.5}, slowed(repeat(6, 10, ok), 20, 1, 0), Healthy, "The canary's p99 over 1m is 500ms, allowed is 500ms."},
+		"a latency percentile between two bounds":         {Limit{Name: "p90", Kind: LatencyPercentile, Percentile: 90, Bound: 0.2}, slowed(repeat(6, 10, ok), 20, 0, 0), Unhealthy, "The canary's p90 over 10s is 300ms, allowed is 200ms."},
+		"a latency percentile beyond all bounds":          {Limit{Name: "p50", Kind: LatencyPercentile, Percentile: 50, Bound: 1}, slowed(repeat(6, 10, ok), 99, 98, 97), Unhealthy, "The canary's p50 over 10s is more than 1s, allowed is 1s."},
+		"a latency percentile without data":               {Limit{Name: "p50", Kind: LatencyPercentile, Percentile: 50, Bound: 1}, repeat(6, 10, ok), Inconclusive, "P50 can't be told: the source has no latency counts for the canary."},
+		"a share of slow requests passes its bound":       {Limit{Name: "slow", Kind: SlowRatio, Above: 500 * time.Millisecond, Bound: 0.01}, slowed(repeat(6, 10, ok), 20, 2, 0), Unhealthy, "2 % of the canary's 100 requests in 10s took longer than 500ms, allowed is 1 %."},
+		"a value within its bound":                        {Limit{Name: "queue", Kind: Value, Bound: 10}, valued(repeat(6, 10, ok), "queue", 50, 9), Inconclusive, ""},
+		"a value beyond its bound":                        {Limit{Name: "queue", Kind: Value, Bound: 10}, valued(repeat(6, 10, ok), "queue", 11), Unhealthy, "Queue is 11, wanted is at most 10."},
+		"a value below its least":                         {Limit{Name: "hits", Kind: Value, Bound: 0.9, AtLeast: true}, valued(repeat(6, 10, ok), "hits", 0.5), Unhealthy, "Hits is 0.5, wanted is at least 0.9."},
+		"a value of another name is no data":              {Limit{Name: "queue", Kind: Value, Bound: 10}, valued(repeat(6, 10, ok), "other", 1), Inconclusive, "Queue can't be told: no value in the last 1m."},
+		"a value that is no number is no data":            {Limit{Name: "queue", Kind: Value, Bound: 10}, valued(repeat(6, 10, ok), "queue", 1, math.NaN()), Inconclusive, ""},
+		"an old value leaves the window":                  {Limit{Name: "queue", Kind: Value, Bound: 10, Window: 20 * time.Second}, valued(repeat(6, 10, ok), "queue", 1, math.Inf(1)), Inconclusive, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := onlyLimits(tt.limit)
