@@ -69,7 +69,7 @@ type Limit struct {
 	Window time.Duration
 	// Every is the least time between two checks; zero checks each interval.
 	Every time.Duration
-	// MinRequests below which a check is inconclusive.
+	// MinRequests below which a check does not pass; it fails where the missing ones could not mend it.
 	MinRequests int64
 	// FailuresAllowed before the limit is Unhealthy; with 0 the first failure is.
 	FailuresAllowed int

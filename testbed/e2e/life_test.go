@@ -171,6 +171,22 @@ func startCommand(t *testing.T, script string, flags ...string) (*exec.Cmd, *lay
 	return cmd, l, reader
 }
 
+// A slip of the keyboard costs no start of a bed.
+func TestWhatCannotRunIsRefusedFirst(t *testing.T) {
+	for want, args := range map[string][]string{
+		"run: no command":                             {"run"},
+		"executable file not found":                   {"run", "--", "no-such-command"},
+		`run: unexpected ["web"]; flags alone`:        {"run", "web", "--", "true"},
+		`up: unexpected ["web"]; flags alone`:         {"up", "web"},
+		"flag provided but not defined: -no-such-one": {"run", "--no-such-one", "--", "true"},
+	} {
+		out, err := exec.Command(filepath.Join(programs, "testbed"), args...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) || strings.Contains(string(out), "apiserver") {
+			t.Errorf("testbed %s: %v, %s; want %q, and no bed", strings.Join(args, " "), err, out, want)
+		}
+	}
+}
+
 func TestKilledBedLeavesNothing(t *testing.T) {
 	// A pod that starts a process in a session of its own, which ends neither
 	// with its parent nor with its group.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"k8s.io/klog/v2"
@@ -101,45 +102,45 @@ func newFlags(name string) (*bed.Options, *flag.FlagSet) {
 }
 
 // start brings a bed up as the flags say, with progress on standard error.
-func start(ctx context.Context, name string, args []string) (*bed.Bed, []string, error) {
+func start(ctx context.Context, name string, args []string) (*bed.Bed, error) {
 	options, flags := newFlags(name)
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			return nil, nil, exitError(0)
+			return nil, exitError(0)
 		}
-		return nil, nil, exitError(2)
+		return nil, exitError(2)
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("%s: unexpected %q; flags alone are expected there", strings.TrimPrefix(name, "testbed "), flags.Args())
 	}
 	if options.OwnNetwork && !netns.Inside() {
 		code, err := netns.Run()
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		return nil, nil, exitError(code)
+		return nil, exitError(code)
 	}
 	options.Progress = newProgress(os.Stderr)
 	// What client libraries say of a connection that broke goes to a log.
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	b, err := bed.Start(ctx, *options)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	log, err := os.OpenFile(b.Log("testbed"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, nil, errors.Join(err, b.Stop())
+		return nil, errors.Join(err, b.Stop())
 	}
 	klog.SetSlogLogger(slog.New(slog.NewTextHandler(log, nil)))
-	return b, flags.Args(), nil
+	return b, nil
 }
 
 func up(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b, rest, err := start(ctx, "testbed up", args)
+	b, err := start(ctx, "testbed up", args)
 	if err != nil {
 		return err
-	}
-	if len(rest) > 0 {
-		return errors.Join(fmt.Errorf("up takes no arguments, got %q", rest), b.Stop())
 	}
 	fmt.Printf("\nReady after %.1f s. Ctrl-C ends it.\n\n", b.ReadyAfter().Seconds())
 	fmt.Printf("  export KUBECONFIG=%s\n", b.Kubeconfig("admin"))
@@ -168,14 +169,14 @@ func runCommand(args []string) error {
 	if len(command) == 0 {
 		return errors.New("run: no command; write testbed run [flags] -- COMMAND")
 	}
+	if _, err := exec.LookPath(command[0]); err != nil { // before anything is brought up for it
+		return fmt.Errorf("run: %w", err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b, rest, err := start(ctx, "testbed run", args)
+	b, err := start(ctx, "testbed run", args)
 	if err != nil {
 		return err
-	}
-	if len(rest) > 0 {
-		return errors.Join(fmt.Errorf("run: unexpected %q before --", rest), b.Stop())
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
