@@ -129,10 +129,11 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 	if err != nil {
 		return Rollout{}, fmt.Errorf("list versions of %s: %w", ro.Service.Name, err)
 	}
-	ro.Stable, ro.Replaces, err = s.stable(ctx, access, ro, rec, versions)
+	now, err := s.stable(ctx, access, ro, rec, versions)
 	if err != nil {
 		return Rollout{}, err
 	}
+	ro.Stable, ro.Replaces = now.stable, now.dead
 	if err := s.suits(doc, tmpl, ro); err != nil {
 		return Rollout{}, err
 	}
@@ -141,6 +142,8 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 		ro.Policy.Steps = []int{100}
 	}
 	again := rec.Holder == ro.Execution
+	// A Lease that was deleted begins anew, and the route remembers what was written to it.
+	rec.Epoch = max(rec.Epoch, now.fence.Epoch)
 	rec, err = s.take(ctx, access, ro, rec, doc.Image)
 	if err != nil {
 		return Rollout{}, err
@@ -153,7 +156,8 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 }
 
 // sweep removes versions of ours that no rollout knows any more: a function that was stuck may
-// have applied one after its rollout had ended. None of them has traffic.
+// have applied one after its rollout had ended. None of them has traffic: the route was read, or there is none
+// and never was one.
 func (s Prepare) sweep(ctx context.Context, access Access, ro Rollout, versions []workload.Version) error {
 	for _, v := range versions {
 		if v.Name == ro.Stable.Name || v.Name == ro.Canary.Name {

@@ -8,40 +8,97 @@ import (
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/traffic"
 	"github.com/stepcanary/stepcanary/internal/workload"
 )
 
-// stable finds out which version serves now: the route says so, not the record. Dead is a back
-// end that the route names and that leads nowhere.
-func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) (v workload.Version, dead string, err error) {
+// A found is what serves before a rollout.
+type found struct {
+	// stable is the version; zero where nothing serves.
+	stable workload.Version
+	// dead is a back end that the route names and that leads nowhere.
+	dead string
+	// fence is the route's: this rollout's has to be newer.
+	fence rollout.Fence
+}
+
+// stable finds out which version serves now: the route says so, not the record.
+func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) (found, error) {
 	if rec.Holder == ro.Execution && rec.Canary.Name != "" {
-		return rec.Stable, "", nil // a repeated run of this very step: the answer was recorded
+		return found{stable: rec.Stable}, nil // a repeated run of this very step: the answer was recorded
 	}
 	router, err := access.Router(ro.Router)
 	if err != nil {
-		return v, "", fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+		return found{}, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
 	}
 	if _, can := router.(traffic.Matcher); !can && len(ro.Match) > 0 {
-		return v, "", fmt.Errorf("open router: %w: match rules are asked for, and %s has none", fault.Invalid, ro.Router)
+		return found{}, fmt.Errorf("open router: %w: match rules are asked for, and %s has none", fault.Invalid, ro.Router)
+	}
+	if err := s.moved(ctx, access, ro, rec, versions); err != nil {
+		return found{}, err
 	}
 	state, err := router.Read(ctx, ro.Route)
 	if errors.Is(err, fault.NotFound) {
-		return v, "", nil
+		return found{}, routeless(ro, rec, versions)
 	}
 	if err != nil {
-		return v, "", fmt.Errorf("read route %s: %w", ro.Route.Route, err)
+		return found{}, fmt.Errorf("read route %s: %w", ro.Route.Route, err)
 	}
+	out := found{fence: state.Fence}
 	name, err := serving(ro, rec, versions, state)
 	if name == "" || err != nil {
-		return v, "", err
+		return out, err
 	}
 	for _, v := range versions {
 		if v.Name == name {
-			return v, "", nil
+			out.stable = v
+			return out, nil
 		}
 	}
-	return s.adopt(ctx, access, ro, name)
+	out.stable, out.dead, err = s.adopt(ctx, access, ro, name)
+	return out, err
+}
+
+// moved refuses a rollout over another route than the last one's while that one still leads to the stable
+// version: its users would be cut off when that version is retired.
+func (s Prepare) moved(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) error {
+	if rec.Route == "" || rec.Router == ro.Router && rec.Route == ro.Route.Route || !names(versions, rec.Stable.Name) {
+		return nil
+	}
+	before, err := access.Router(rec.Router)
+	if err != nil {
+		return fmt.Errorf("open router of the last rollout: %w: %w", fault.Invalid, err)
+	}
+	state, err := before.Read(ctx, traffic.Target{Namespace: ro.Service.Namespace, Route: rec.Route})
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return fmt.Errorf("read route %s of the last rollout: %w", rec.Route, err)
+	}
+	if state.Weights[rec.Stable.Name] == 0 {
+		return nil
+	}
+	return fmt.Errorf("read route %s: %w: deploy.json names route %s (%s) now, and %s (%s) still sends requests to %s; move its users first, or name it again",
+		rec.Route, fault.Refused, ro.Route.Route, ro.Router, rec.Route, rec.Router, rec.Stable.Name)
+}
+
+// routeless tells whether a service without its route is one that was never deployed: then nothing of it is
+// there, or only what a failed first deployment left. Elsewhere a slip in the route's name, or a route that
+// is being replaced, would have what serves taken for a leftover.
+func routeless(ro Rollout, rec record.Record, versions []workload.Version) error {
+	switch {
+	case names(versions, rec.Stable.Name):
+		return fmt.Errorf("read route %s: %w: it is not there, and %s is recorded as what serves; bring the route back, or correct its name",
+			ro.Route.Route, fault.Refused, rec.Stable.Name)
+	case rec.Epoch == 0 && len(versions) > 0:
+		return fmt.Errorf("read route %s: %w: neither it nor the Lease is there to say which of the service's versions serves; bring the route back, or remove them",
+			ro.Route.Route, fault.Refused)
+	}
+	return nil
+}
+
+// names tells whether one of the versions has that name.
+func names(versions []workload.Version, name string) bool {
+	return slices.ContainsFunc(versions, func(v workload.Version) bool { return v.Name == name })
 }
 
 // serving names the back end that answers the service's requests now; empty where none has any.
@@ -87,7 +144,7 @@ func serving(ro Rollout, rec record.Record, versions []workload.Version, state t
 // owns tells whether a back end is a version of the service, as far as can be told by name.
 func owns(s workload.Service, rec record.Record, versions []workload.Version, name string) bool {
 	return name == rec.Stable.Name || workload.NumberOf(s.Name, name) > 0 ||
-		slices.ContainsFunc(versions, func(v workload.Version) bool { return v.Name == name })
+		names(versions, name)
 }
 
 // adopt finds the version behind a back end that is not ours.
