@@ -3,6 +3,7 @@ package step
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
@@ -17,6 +18,9 @@ const longestQueue = 100
 // and came earlier. Empty where it is this one's turn: whoever stands in the record has ended.
 func (s Prepare) first(ctx context.Context, ro Rollout, rec record.Record) (string, error) {
 	if rec.Holder != "" {
+		if account(rec.Holder) != account(ro.Execution) {
+			return fmt.Sprintf("the lock is held by %q, which is no execution of this engine; whoever wrote that has to take it out", rec.Holder), nil
+		}
 		ended, err := s.Executions.Ended(ctx, rec.Holder)
 		if err != nil {
 			return "", fmt.Errorf("look up the lock's owner %s: %w", rec.Holder, err)
@@ -35,6 +39,16 @@ func (s Prepare) first(ctx context.Context, ro Rollout, rec record.Record) (stri
 		}
 	}
 	return "", nil
+}
+
+// account is the part of an execution's ARN that says whose engine it is: partition, region and account. Only
+// of its own an engine can tell whether they have ended. Empty for what is no ARN of an execution.
+func account(execution string) string {
+	part := strings.SplitN(execution, ":", 7)
+	if len(part) < 7 || part[0] != "arn" || part[2] != "states" || part[5] != "execution" {
+		return ""
+	}
+	return strings.Join(part[1:5], ":")
 }
 
 // wait has the rollout wait for its turn, in the order of arrival: an older commit must not come after a newer one.
