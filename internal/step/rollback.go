@@ -61,7 +61,13 @@ func (s Rollback) Run(ctx context.Context, ev Event) (End, error) {
 		if rec.Last.Execution == ev.Execution {
 			return End{Outcome: rec.Last.Outcome, Reason: rec.Last.Reason, At: rec.Last.At, Known: true}, nil
 		}
-		return End{Outcome: OutcomeRolledBack, Reason: "nothing was changed: " + cause(ev.Document), At: s.Clock.Now()}, nil
+		var mine bool
+		if rec, mine, err = s.regain(ctx, access, ev, ro, rec); err != nil {
+			return End{}, err
+		}
+		if !mine {
+			return End{Outcome: OutcomeRolledBack, Reason: "nothing was changed: " + cause(ev.Document), At: s.Clock.Now()}, nil
+		}
 	}
 	end, err := s.settleWithin(ctx, access, ro.Service, rec, cause(ev.Document), time.Duration(ro.Drain))
 	if err == nil {
@@ -104,21 +110,30 @@ func (s Rollback) whose(ctx context.Context, ev Event) (Rollout, error) {
 	if ro := ev.Document.Rollout; ro != nil {
 		return *ro, nil
 	}
-	input := ev.Input
-	if len(input) == 0 {
-		var err error
-		if input, err = s.Executions.Input(ctx, ev.Execution); err != nil {
-			return Rollout{}, fmt.Errorf("read input of %s: %w", ev.Execution, err)
-		}
-	}
-	doc, err := spec.Parse("deploy.json", input)
+	doc, err := s.document(ctx, ev)
 	if err != nil {
-		return Rollout{}, fmt.Errorf("check deploy.json: %w: %w", fault.Invalid, err)
+		return Rollout{}, err
 	}
 	return Rollout{
 		Execution: ev.Execution, Cluster: doc.Cluster, Service: workload.Service{Namespace: doc.Namespace, Name: doc.Service},
 		Drain: rollout.Duration(defaultDrain), Receivers: receiversOf(doc),
 	}, nil
+}
+
+// document is the execution's deploy.json.
+func (s Rollback) document(ctx context.Context, ev Event) (spec.Spec, error) {
+	input := ev.Input
+	if len(input) == 0 {
+		var err error
+		if input, err = s.Executions.Input(ctx, ev.Execution); err != nil {
+			return spec.Spec{}, fmt.Errorf("read input of %s: %w", ev.Execution, err)
+		}
+	}
+	doc, err := spec.Parse("deploy.json", input)
+	if err != nil {
+		return spec.Spec{}, fmt.Errorf("check deploy.json: %w: %w", fault.Invalid, err)
+	}
+	return doc, nil
 }
 
 // cause is why the rollout goes back, in one sentence.

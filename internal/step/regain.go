@@ -1,0 +1,97 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
+	"github.com/stepcanary/stepcanary/internal/workload"
+)
+
+// regain takes the lock back for a rollout under way that lost it to nobody: its Lease was deleted, or the holder
+// emptied by hand. Users may be split between two versions then, and nobody else will go back for them. It gives
+// false where there is nothing to go back from: another rollout has begun since, or none of this one's is there.
+func (s Rollback) regain(ctx context.Context, access Access, ev Event, ro Rollout, rec record.Record) (record.Record, bool, error) {
+	if rec.Holder != "" {
+		return rec, false, nil
+	}
+	lost := ev.Document.Rollout
+	if lost == nil {
+		var err error
+		if lost, err = s.remains(ctx, access, ev, ro); err != nil || lost == nil {
+			return rec, false, err
+		}
+	}
+	if rec.Epoch > lost.Epoch {
+		return rec, false, nil
+	}
+	if rec.Phase == "" { // else the record still knows how far it was
+		rec.Phase = record.Rolling
+	}
+	rec.Holder, rec.Epoch, rec.Number = ev.Execution, lost.Epoch, max(rec.Number, lost.Canary.Number)
+	rec.Stable, rec.Canary, rec.Router, rec.Route = lost.Stable, lost.Canary, lost.Router, lost.Route.Route
+	rec.Acquired = s.Clock.Now().UTC().Truncate(time.Microsecond)
+	rec, err := access.Records.Write(ctx, ro.Service, rec)
+	if err != nil {
+		return rec, false, fmt.Errorf("take the lost lock of %s back: %w", ro.Service.Name, err)
+	}
+	return rec, true, nil
+}
+
+// remains finds what an execution that died has left, from the cluster alone: its version, by the label, and the
+// other one beside it in a route that no end was written to. Nil where there is no such thing.
+func (s Rollback) remains(ctx context.Context, access Access, ev Event, ro Rollout) (*Rollout, error) {
+	versions, err := access.Cluster.Versions(ctx, ro.Service)
+	if err != nil {
+		return nil, fmt.Errorf("list versions of %s: %w", ro.Service.Name, err)
+	}
+	var canary *workload.Version
+	for i, v := range versions {
+		if v.Ours && v.Rollout == ev.Execution {
+			canary = &versions[i]
+		}
+	}
+	if canary == nil {
+		return nil, nil
+	}
+	if ro.Router, ro.Route, err = s.routing(ctx, ev); err != nil {
+		return nil, err
+	}
+	router, err := access.Router(ro.Router)
+	if err != nil {
+		return nil, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+	}
+	state, err := router.Read(ctx, ro.Route)
+	if errors.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read route %s: %w", ro.Route.Route, err)
+	}
+	for _, v := range versions {
+		if _, named := state.Weights[v.Name]; named && v.Name != canary.Name && state.Fence.Seq < rollout.Last {
+			ro.Stable, ro.Canary, ro.Epoch = v, *canary, state.Fence.Epoch
+			return &ro, nil
+		}
+	}
+	return nil, nil
+}
+
+// routing is what the execution's deploy.json says of its route.
+func (s Rollback) routing(ctx context.Context, ev Event) (kind string, t traffic.Target, err error) {
+	doc, err := s.document(ctx, ev)
+	if err != nil {
+		return "", t, err
+	}
+	tmpl, err := doc.Template()
+	if err != nil {
+		return "", t, fmt.Errorf("check template: %w: %w", fault.Invalid, err)
+	}
+	kind, route := doc.Routing(tmpl)
+	return kind, traffic.Target{Namespace: doc.Namespace, Route: route}, nil
+}
