@@ -59,6 +59,8 @@ const (
 	Promoted Phase = "Promoted"
 	// RolledBack is after the weight 0 was seen in force.
 	RolledBack Phase = "RolledBack"
+	// Staying is after stable was found dead on the way back: from here it leads to the canary.
+	Staying Phase = "Staying"
 )
 
 // An End is how a rollout ended.

@@ -76,8 +76,8 @@ func (f finish) promote(ctx context.Context, rec record.Record, reason string) (
 	if err := f.Sleep(ctx, f.drain); err != nil {
 		return End{}, fmt.Errorf("drain %s: %w: %w", old.Name, fault.Transient, err)
 	}
-	if err := router.Settle(ctx, f.route(rec), now.Name, old.Name, rec.Fence(lastOf(rec))); err != nil {
-		return End{}, fmt.Errorf("settle route %s on %s: %w", rec.Route, now.Name, err)
+	if err := f.settleOn(ctx, router, rec); err != nil {
+		return End{}, err
 	}
 	if old.Name != "" && old.Ours {
 		if err := f.access.Cluster.Remove(ctx, f.service, old); err != nil {
@@ -87,6 +87,23 @@ func (f finish) promote(ctx context.Context, rec record.Record, reason string) (
 		reason += "; " + old.Deployment + " is not ours and was left in place"
 	}
 	return f.release(ctx, rec, now, OutcomePromoted, reason)
+}
+
+// settleOn gives the canary all of the route and sees it in force: somebody may have moved users meanwhile, and
+// whoever is removed next must have none.
+func (f finish) settleOn(ctx context.Context, router traffic.Router, rec record.Record) error {
+	keep := rec.Canary.Name
+	if err := router.Settle(ctx, f.route(rec), keep, rec.Stable.Name, rec.Fence(lastOf(rec))); err != nil {
+		return fmt.Errorf("settle route %s on %s: %w", rec.Route, keep, err)
+	}
+	state, err := router.Await(ctx, f.route(rec), traffic.Split{Canary: keep, Weight: 100}, settleFor)
+	if err != nil {
+		return fmt.Errorf("await %s on %s: %w", keep, rec.Route, err)
+	}
+	if !state.InForce {
+		return fmt.Errorf("await %s on %s: %w: %s", keep, rec.Route, fault.NotObserved, state.Why)
+	}
+	return nil
 }
 
 // release gives the lock back and writes down how it ended.

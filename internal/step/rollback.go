@@ -25,9 +25,9 @@ const settleFor = time.Minute
 const defaultDrain = 10 * time.Second
 
 // lastOf is the sequence number of an end: after it nothing of the same rollout may
-// write. The promotion's is one above the way back's, which must not undo it.
+// write. That of an end on the canary is one above the way back's, which must not undo it.
 func lastOf(rec record.Record) int64 {
-	if rec.Phase == record.Promoted {
+	if rec.Phase == record.Promoted || rec.Phase == record.Staying {
 		return rollout.Last + 1
 	}
 	return rollout.Last
@@ -181,12 +181,20 @@ func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.
 	if rec.Phase == record.Promoted {
 		return f.promote(ctx, rec, rec.Canary.Name+" is the stable version; finished by the way back: "+reason)
 	}
+	if rec.Phase == record.Staying {
+		return f.stay(ctx, rec, rec.Stable.Name+" had no ready pod, so all requests were given to "+rec.Canary.Name+"; the rollout went back because: "+reason)
+	}
 	if rec.Phase != record.RolledBack {
 		fit, why, err := f.fit(ctx, rec)
 		if err != nil {
 			return End{}, err
 		}
 		if !fit {
+			// Written first, so that a twin of this run that finds stable alive again is too late, and undoes nothing.
+			rec.Phase = record.Staying
+			if rec, err = access.Records.Write(ctx, svc, rec); err != nil {
+				return End{}, fmt.Errorf("record that %s stays: %w", rec.Canary.Name, err)
+			}
 			return f.stay(ctx, rec, why+"; the rollout went back because: "+reason)
 		}
 		if rec, err = f.retreat(ctx, rec); err != nil {
@@ -266,15 +274,8 @@ func (f finish) stay(ctx context.Context, rec record.Record, reason string) (End
 	if err != nil {
 		return End{}, err
 	}
-	if err := router.Settle(ctx, f.route(rec), rec.Canary.Name, rec.Stable.Name, rec.Fence(rollout.Last)); err != nil {
-		return End{}, fmt.Errorf("settle route %s on %s: %w", rec.Route, rec.Canary.Name, err)
-	}
-	state, err := router.Await(ctx, f.route(rec), traffic.Split{Canary: rec.Canary.Name, Weight: 100}, settleFor)
-	if err != nil {
-		return End{}, fmt.Errorf("await %s on %s: %w", rec.Canary.Name, rec.Route, err)
-	}
-	if !state.InForce {
-		return End{}, fmt.Errorf("await %s on %s: %w: %s", rec.Canary.Name, rec.Route, fault.NotObserved, state.Why)
+	if err := f.settleOn(ctx, router, rec); err != nil {
+		return End{}, err
 	}
 	return f.release(ctx, rec, rec.Canary, OutcomeNeedsOperator, reason)
 }
