@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/rollout"
@@ -16,9 +18,14 @@ import (
 	"github.com/stepcanary/stepcanary/internal/story"
 )
 
-// tokenWithin is how long a request waits for a state that hears it: the states between
-// two holds take seconds.
-const tokenWithin = 10 * time.Second
+// How long a request waits for a state that hears it. The states between two holds take seconds, and
+// an abort has another way where they take longer: a router that does not take a weight up, for one.
+const (
+	tokenWithin = 10 * time.Second
+	abortWithin = 2 * time.Second
+	// betweenLooks at its history.
+	betweenLooks = 250 * time.Millisecond
+)
 
 func abort(ctx context.Context, c *console, args []string) error {
 	return ask(ctx, c, "abort", args)
@@ -46,34 +53,65 @@ func ask(ctx context.Context, c *console, wish string, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := api.listening(ctx, execution)
+	s, err := api.say(ctx, execution, wish, *reason, c.clock.Now().Add(within(wish)))
 	if err != nil {
 		return err
 	}
+	c.printf("%s: asked to %s at %d %% (state %s)%s\n", s.Name, wish, s.Weight, s.State, effect(s, wish))
+	return nil
+}
+
+// within is how long a wish waits for a state that listens.
+func within(wish string) time.Duration {
+	if wish == "abort" {
+		return abortWithin
+	}
+	return tokenWithin
+}
+
+// say brings the wish to the rollout, and gives what it was doing then. A token that was answered, or whose time ran out,
+// between the look and the answer is no token: the next state that waits has another.
+func (c client) say(ctx context.Context, execution, wish, reason string, deadline time.Time) (*story.Story, error) {
+	s, err := c.listening(ctx, execution, deadline)
+	if err != nil {
+		return nil, err
+	}
 	if !s.Running() {
-		return exit{exitError, fmt.Sprintf("%s has ended already: %s", s.Name, s.Outcome)}
+		return nil, exit{exitError, fmt.Sprintf("%s has ended already: %s", s.Name, s.Outcome)}
 	}
 	switch {
 	case s.Token != "":
-		name, cause := string(fault.Asked), request(wish, *reason, c.clock.Now())
+		name, cause := string(fault.Asked), request(wish, reason, c.clock.Now())
 		if wish == "abort" {
-			name, cause = string(fault.Aborted), *reason
+			name, cause = string(fault.Aborted), reason
 		}
-		_, err = api.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{
+		_, err = c.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{
 			TaskToken: aws.String(s.Token), Error: aws.String(name), Cause: aws.String(cause),
 		})
+		if spent(err) && c.clock.Now().Before(deadline) {
+			if err := c.clock.Sleep(ctx, betweenLooks); err != nil {
+				return nil, err
+			}
+			return c.say(ctx, execution, wish, reason, deadline)
+		}
 	case wish == "abort":
-		_, err = api.StopExecution(ctx, &sfn.StopExecutionInput{
-			ExecutionArn: aws.String(execution), Error: aws.String(string(fault.Aborted)), Cause: aws.String(*reason),
+		_, err = c.StopExecution(ctx, &sfn.StopExecutionInput{
+			ExecutionArn: aws.String(execution), Error: aws.String(string(fault.Aborted)), Cause: aws.String(reason),
 		})
 	default:
-		return exit{exitHeld, fmt.Sprintf("%s is in state %s, which does not listen; try again in a moment", s.Name, s.State)}
+		return nil, exit{exitHeld, fmt.Sprintf("%s is in state %s, which does not listen; try again in a moment", s.Name, s.State)}
 	}
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", wish, s.Name, err)
+		return nil, fmt.Errorf("%s %s: %w", wish, s.Name, err)
 	}
-	c.printf("%s: asked to %s at %d %% (state %s)%s\n", s.Name, wish, s.Weight, s.State, effect(s, wish))
-	return nil
+	return s, nil
+}
+
+// spent tells whether a token was answered before, or its time is over.
+func spent(err error) bool {
+	var timedOut *types.TaskTimedOut
+	var gone *types.TaskDoesNotExist
+	return errors.As(err, &timedOut) || errors.As(err, &gone)
 }
 
 // effect says what a wish does to a rollout whose step is watched; nothing where the step is
@@ -116,16 +154,15 @@ func request(wish, reason string, now time.Time) string {
 	return string(b)
 }
 
-// listening reads the story until a state waits for a token, the rollout is over, or
-// nothing of the kind has come for a while.
-func (c client) listening(ctx context.Context, execution string) (*story.Story, error) {
-	deadline := c.clock.Now().Add(tokenWithin)
+// listening reads the story until a state waits for a token, the rollout is over, or the
+// deadline has come.
+func (c client) listening(ctx context.Context, execution string, deadline time.Time) (*story.Story, error) {
 	for {
 		s, err := c.story(ctx, execution)
 		if err != nil || s.Token != "" || !s.Running() || c.clock.Now().After(deadline) {
 			return s, err
 		}
-		if err := c.clock.Sleep(ctx, 250*time.Millisecond); err != nil {
+		if err := c.clock.Sleep(ctx, betweenLooks); err != nil {
 			return nil, err
 		}
 	}

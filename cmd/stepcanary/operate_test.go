@@ -1,0 +1,86 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
+	"github.com/stepcanary/stepcanary/internal/traffic/memory"
+)
+
+// late answers as AWS does for a token whose time ran out, so many times, and passes the rest on.
+type late int
+
+func (l *late) RoundTrip(r *http.Request) (*http.Response, error) {
+	if *l == 0 || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".SendTaskFailure") {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	*l--
+	return &http.Response{
+		StatusCode: http.StatusBadRequest, Request: r, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		Body: io.NopCloser(strings.NewReader(`{"__type":"com.amazonaws.swf.service.v2.model#TaskTimedOut","message":"Task Timed Out"}`)),
+	}, nil
+}
+
+// aborted lets time, which stands still, go on, and has a person abort a rollout after a while, in that state, and gives how long the command took.
+func aborted(t *testing.T, s *enginetest.Scene, after time.Duration, in string, tokensTooLate int) (took time.Duration) {
+	t.Helper()
+	transport := late(tokensTooLate)
+	c := client{machine: machineName, clock: s.Clock, Client: sfn.New(sfn.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(s.URL()), HTTPClient: &http.Client{Transport: &transport},
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})}
+	arn := s.Begin(t, nil)
+	done := make(chan struct{})
+	s.Clock.AfterFunc(after, func() {
+		defer close(done)
+		began := s.Clock.Now()
+		if told, err := c.say(t.Context(), arn, "abort", "odd", began.Add(within("abort"))); err != nil || told.State != in {
+			t.Errorf("abort: %+v, %v; want it heard in %s", told, err, in)
+		}
+		took = s.Clock.Now().Sub(began)
+	})
+	s.Clock.End()
+	<-done
+	if err := s.Clock.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if served := s.World.Router.Served(enginetest.Route, s.Clock.Now()); served["checkout-1"] != 100 {
+		t.Errorf("users are on %v; want checkout-1", served)
+	}
+	return took
+}
+
+func service(t *testing.T) *enginetest.Scene {
+	t.Helper()
+	s := enginetest.New(t)
+	s.First(t)
+	s.Users(100, map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	return s
+}
+
+// A look that ends between the person's look at the history and the answer is followed by another one.
+func TestATokenThatIsSpentIsLookedForAgain(t *testing.T) {
+	s := service(t)
+	s.Clock.Begin()
+	if took := aborted(t, s, 30*time.Second, "HealthCheck", 2); took > 3*time.Second {
+		t.Errorf("abort took %v; want it done within 3 s", took)
+	}
+}
+
+// While a weight does not come into force, no state listens: the abort stops the execution.
+func TestAnAbortDoesNotWaitForARouterThatIsDeaf(t *testing.T) {
+	s := service(t)
+	s.Clock.Begin() // until the rollout has begun
+	s.Clock.AfterFunc(20*time.Second, func() { s.World.Router.Script(memory.Script{Delay: 40 * time.Second}) })
+	if took := aborted(t, s, 80*time.Second, "ShiftWeight", 0); took > 3*time.Second {
+		t.Errorf("abort took %v; want it done within 3 s", took)
+	}
+}
