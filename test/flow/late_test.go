@@ -16,6 +16,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/metric"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/traffic"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
@@ -309,6 +310,35 @@ func TestAStableVersionWithoutPodsIsNotGoneBackTo(t *testing.T) {
 	if e.Error == nil || *e.Error != "Canary.NeedsOperator" || !strings.Contains(e.cause, "given to checkout-2") ||
 		!strings.Contains(e.cause, "the dashboard looks odd") {
 		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	if diff := cmp.Diff(weights{"checkout-2": 100}, s.router.Served(route, s.clock.Now())); diff != "" {
+		t.Errorf("users (-want +got):\n%s", diff)
+	}
+}
+
+// The decision is written down before anybody is moved, and a twin of the way back that was stuck since stable was
+// still alive is turned away.
+func TestATwinDoesNotUndoThatUsersStay(t *testing.T) {
+	t.Parallel()
+	s, arn := running(t, nil)
+	s.clock.AfterFunc(80*time.Second, func() {
+		s.cluster.Behave("shop", "checkout-1", cluster.Script{Outages: []cluster.Outage{{}}})
+	})
+	var phase record.Phase
+	s.core.Before(func(op string) error {
+		if op == "traffic.Settle" {
+			phase = s.records.Peek(service).Phase
+		}
+		return nil
+	})
+	s.ask(arn, 90*time.Second, fault.Aborted, "")
+	s.end(arn)
+	if phase != record.Staying {
+		t.Errorf("users were moved in phase %q; want %q", phase, record.Staying)
+	}
+	twin := rollout.Fence{Epoch: s.record().Epoch, Seq: rollout.Last}
+	if err := s.router.Settle(t.Context(), route, "checkout-1", "checkout-2", twin); !errors.Is(err, fault.Fenced) {
+		t.Errorf("a late way back to stable: %v; want it fenced off", err)
 	}
 	if diff := cmp.Diff(weights{"checkout-2": 100}, s.router.Served(route, s.clock.Now())); diff != "" {
 		t.Errorf("users (-want +got):\n%s", diff)

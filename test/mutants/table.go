@@ -11,6 +11,7 @@ const (
 	promote = "internal/step/promote.go"
 	prepare = "internal/step/prepare.go"
 	queue   = "internal/step/queue.go"
+	stable  = "internal/step/stable.go"
 	deploy  = "internal/step/deploy.go"
 	object  = "internal/traffic/object/object.go"
 	write   = "internal/traffic/object/write.go"
@@ -51,6 +52,16 @@ var table = []Mutant{
 		"if f.Before(rt.fence) {", "if false {", "6", "internal/traffic/memory", "TestRouter"},
 	{"the fence is not written", object, "", "p.Annotate(o, Fence, f.String())", "_ = p", "6", objects, "TestWhatIsWritten"},
 
+	{"a route that is away means a first deployment", stable, "", "return found{}, routeless(ro, rec, versions)", "return found{}, nil", "5", flow, "TestAServiceIsNotForgottenWithItsRoute"},
+	{"a slip in the route's name is taken for another service", stable, "", "if state.Weights[rec.Stable.Name] == 0 {", "if state.Weights[rec.Stable.Name] == 0 || true {", "5", flow, "TestAServiceIsNotForgottenWithItsRoute"},
+	{"a lock that was lost is not taken back", back, "", "if !mine {", "if !mine || mine {", "1", flow, "TestALeaseThatIsLostMidwayIsRegained"},
+	{"a lock that another rollout took is taken back", "internal/step/regain.go", "", "if rec.Epoch > lost.Epoch {", "if false {", "6", flow, "TestALockThatAnotherOneTookIsNotRegained"},
+	{"the route's fence is forgotten with the Lease", prepare, "", "rec.Epoch = max(rec.Epoch, now.fence.Epoch)", "_ = now.fence", "6", flow, "TestALeaseThatIsDeletedBetweenRollouts"},
+	{"a promotion does not see users off the old version", promote, "", "if err := f.settleOn(ctx, router, rec); err != nil {",
+		"if err := router.Settle(ctx, f.route(rec), now.Name, old.Name, rec.Fence(lastOf(rec))); err != nil {", "5", flow, "TestNothingIsRemovedThatGotUsersBackInTheDrain"},
+	{"that users stay is not written down", back, "", "rec.Phase = record.Staying\n", "_ = record.Staying\n", "1", flow, "TestATwinDoesNotUndoThatUsersStay"},
+	{"a person's lock is taken", queue, "", "if account(rec.Holder) != account(ro.Execution) {", "if false {", "6", flow, "TestALockOfSomebodyElseIsNotTaken"},
+	{"an abort waits for a state that listens", "cmd/stepcanary/operate.go", "", "return abortWithin", "return tokenWithin", "1", "cmd/stepcanary", "TestAnAbortDoesNotWaitForARouterThatIsDeaf"},
 	{"a rollback does not wait until users have gone", back, "await the way back on %s: %w\", rec.Route, err)\n\t}\n",
 		"if !state.InForce {", "if false {", "1", flow, "TestUsersAreSeenBackBeforeTheEnd"},
 	{"a rollback removes stable", back, "", "f.access.Cluster.Remove(ctx, f.service, rec.Canary)",
