@@ -37,9 +37,9 @@ func Functions(p Ports) map[string]task.Func {
 	return map[string]task.Func{
 		"Prepare":      task.Handler(step.Prepare{Open: p.Open, Executions: p.Executions, Clock: p.Clock, Hooks: p.Hooks, Meter: p.Meter.Check}.Run),
 		"DeployCanary": task.Handler(step.Deploy{Open: p.Open, Clock: p.Clock}.Run),
-		"AwaitReady":   task.Answering(task.Handler(step.AwaitReady{Open: p.Open, Clock: p.Clock, Hooks: p.Hooks}.Run), p.Answerer),
+		"AwaitReady":   task.Answering(step.AwaitReady{Open: p.Open, Clock: p.Clock, Hooks: p.Hooks}.Run, p.Answerer),
 		"ShiftWeight":  task.Handler(step.ShiftWeight{Open: p.Open, Clock: p.Clock}.Run),
-		"HealthCheck":  task.Answering(task.Handler(step.HealthCheck{Open: p.Open, Meter: p.Meter, Clock: p.Clock, Hooks: p.Hooks}.Run), p.Answerer),
+		"HealthCheck":  task.Answering(step.HealthCheck{Open: p.Open, Meter: p.Meter, Clock: p.Clock, Hooks: p.Hooks}.Run, p.Answerer),
 		"Hold":         task.Handler(step.Hold{Open: p.Open}.Run),
 		"Promote":      task.Handler(step.Promote{Open: p.Open, Clock: p.Clock, Hooks: p.Hooks}.Run),
 		"Rollback":     task.Handler(step.Rollback{Open: p.Open, Executions: p.Executions, Clock: p.Clock, Hooks: p.Hooks}.Run),

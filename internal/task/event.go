@@ -8,9 +8,10 @@ import (
 	"github.com/stepcanary/stepcanary/internal/step"
 )
 
-// statusChange is an EventBridge event "Step Functions Execution Status Change", as far as
-// the way back needs it.
-type statusChange struct {
+// An incoming is a Task's event, or an EventBridge event "Step Functions Execution Status Change",
+// as far as the way back needs it. They share no field, so that one reading serves both.
+type incoming struct {
+	step.Event
 	DetailType string `json:"detail-type"`
 	Detail     struct {
 		Execution string `json:"executionArn"`
@@ -24,19 +25,17 @@ type statusChange struct {
 // event reads a Task's event, or makes one of the event by which EventBridge tells that an
 // execution ended: FAILED, TIMED_OUT or ABORTED, for what no Catch can see.
 func event(input json.RawMessage) (step.Event, error) {
-	var change statusChange
-	if err := json.Unmarshal(input, &change); err != nil {
+	var in incoming
+	if err := json.Unmarshal(input, &in); err != nil {
 		return step.Event{}, err
 	}
-	if change.DetailType == "" {
-		var ev step.Event
-		err := json.Unmarshal(input, &ev)
-		if err == nil && ev.Execution == "" {
-			err = fmt.Errorf("execution is missing")
+	if in.DetailType == "" {
+		if in.Event.Execution == "" {
+			return in.Event, fmt.Errorf("execution is missing")
 		}
-		return ev, err
+		return in.Event, nil
 	}
-	d := change.Detail
+	d := in.Detail
 	if d.Execution == "" {
 		return step.Event{}, fmt.Errorf("detail.executionArn is missing")
 	}

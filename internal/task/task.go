@@ -23,23 +23,29 @@ type Func func(ctx context.Context, input json.RawMessage) (json.RawMessage, err
 // Handler makes a function out of a step.
 func Handler[O any](run func(context.Context, step.Event) (O, error)) Func {
 	return func(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
-		ev, err := event(input)
-		if err != nil {
-			return nil, named(fmt.Errorf("read event: %w: %w", fault.Invalid, err))
-		}
-		began := time.Now()
-		out, err := run(ctx, ev)
-		log(ctx, ev, time.Since(began), out, err)
-		measure(metrics(), time.Now(), counted(ev, out, err))
-		if err != nil {
-			return nil, named(err)
-		}
-		b, err := json.Marshal(out)
-		if err != nil {
-			return nil, named(fmt.Errorf("write answer: %w", err))
-		}
-		return b, nil
+		_, out, err := handle(ctx, run, input)
+		return out, err
 	}
+}
+
+// handle runs a step, and gives the event that it got and what it returns.
+func handle[O any](ctx context.Context, run func(context.Context, step.Event) (O, error), input json.RawMessage) (step.Event, json.RawMessage, error) {
+	ev, err := event(input)
+	if err != nil {
+		return ev, nil, named(fmt.Errorf("read event: %w: %w", fault.Invalid, err))
+	}
+	began := time.Now()
+	out, err := run(ctx, ev)
+	log(ctx, ev, time.Since(began), out, err)
+	measure(metrics(), time.Now(), counted(ev, out, err))
+	if err != nil {
+		return ev, nil, named(err)
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return ev, nil, named(fmt.Errorf("write answer: %w", err))
+	}
+	return ev, b, nil
 }
 
 // named gives an error the name that ErrorEquals matches. Lambda names an error by
@@ -56,18 +62,15 @@ type Answerer interface {
 // ErrAnswered is an Answerer's error for a token that is answered or timed out already.
 var ErrAnswered = errors.New("token was answered already")
 
-// Answering makes the function answer its own token with what it would return. A
-// token that somebody answered first is left alone: the state machine has gone on.
-func Answering(f Func, a Answerer) Func {
+// Answering makes a function out of a step that answers its own token with what it would
+// return. A token that somebody answered first is left alone: the state machine has gone on.
+func Answering[O any](run func(context.Context, step.Event) (O, error), a Answerer) Func {
 	return func(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
-		out, err := f(ctx, input)
+		ev, out, err := handle(ctx, run, input)
 		if err != nil {
 			return nil, err
 		}
-		var ev struct {
-			Token string `json:"token"`
-		}
-		if err := json.Unmarshal(input, &ev); err != nil || ev.Token == "" {
+		if ev.Token == "" {
 			return nil, named(fmt.Errorf("read event: %w: token is missing", fault.Invalid))
 		}
 		err = a.Answer(ctx, ev.Token, out)

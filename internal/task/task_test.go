@@ -27,8 +27,11 @@ func TestMain(m *testing.M) {
 const anEvent = `{"execution": "arn:x", "state": "Hold", "token": "key"}`
 
 // failing is a function whose step ends with this error.
-func failing(err error) task.Func {
-	return task.Handler(func(context.Context, step.Event) (step.Ready, error) { return step.Ready{}, err })
+func failing(err error) task.Func { return task.Handler(ending(err)) }
+
+// ending is a step that ends with this error.
+func ending(err error) func(context.Context, step.Event) (step.Ready, error) {
+	return func(context.Context, step.Event) (step.Ready, error) { return step.Ready{}, err }
 }
 
 func TestAnErrorHasTheNameThatTheMachineMatches(t *testing.T) {
@@ -121,23 +124,22 @@ func (a *answers) Answer(_ context.Context, token string, output json.RawMessage
 }
 
 func TestAFunctionAnswersItsOwnToken(t *testing.T) {
-	good := failing(nil)
 	for name, tt := range map[string]struct {
-		f        task.Func
+		step     error
 		in       string
 		err      error
 		want     fault.Kind // empty: no error
 		answered bool
 	}{
-		"with what it would return":     {f: good, in: anEvent, answered: true},
-		"that somebody answered before": {f: good, in: anEvent, err: task.ErrAnswered, answered: true},
-		"that cannot be answered now":   {f: good, in: anEvent, err: fmt.Errorf("send: %w", fault.Transient), want: fault.Transient, answered: true},
-		"not when its step failed":      {f: failing(fault.Conflict), in: anEvent, want: fault.Conflict},
-		"not without a token":           {f: good, in: `{"execution": "arn:x"}`, want: fault.Invalid},
+		"with what it would return":     {in: anEvent, answered: true},
+		"that somebody answered before": {in: anEvent, err: task.ErrAnswered, answered: true},
+		"that cannot be answered now":   {in: anEvent, err: fmt.Errorf("send: %w", fault.Transient), want: fault.Transient, answered: true},
+		"not when its step failed":      {step: fault.Conflict, in: anEvent, want: fault.Conflict},
+		"not without a token":           {in: `{"execution": "arn:x"}`, want: fault.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &answers{err: tt.err}
-			out, err := task.Answering(tt.f, a)(t.Context(), json.RawMessage(tt.in))
+			out, err := task.Answering(ending(tt.step), a)(t.Context(), json.RawMessage(tt.in))
 			if tt.want == "" && (err != nil || string(out) != "{}") {
 				t.Errorf("= %s, %v; want {}", out, err)
 			}

@@ -12,5 +12,5 @@ import (
 
 func main() {
 	s := platform.FromEnvironment()
-	lambda.Start(task.Answering(task.Handler(step.AwaitReady{Open: s.Opener(), Clock: clock.Real{}, Hooks: s.HookOpener(clock.Real{})}.Run), platform.Answerer()))
+	lambda.Start(task.Answering(step.AwaitReady{Open: s.Opener(), Clock: clock.Real{}, Hooks: s.HookOpener(clock.Real{})}.Run, platform.Answerer()))
 }

@@ -12,5 +12,5 @@ import (
 
 func main() {
 	s := platform.FromEnvironment()
-	lambda.Start(task.Answering(task.Handler(step.HealthCheck{Open: s.Opener(), Meter: s.MeterOpener(), Clock: clock.Real{}, Hooks: s.HookOpener(clock.Real{})}.Run), platform.Answerer()))
+	lambda.Start(task.Answering(step.HealthCheck{Open: s.Opener(), Meter: s.MeterOpener(), Clock: clock.Real{}, Hooks: s.HookOpener(clock.Real{})}.Run, platform.Answerer()))
 }
