@@ -63,7 +63,7 @@ func (s *stepper) mapItems(f *Frame, st *state, in any, b *Branching) error {
 		}
 		items = v
 	}
-	list, ok := items.([]any)
+	list, ok := open(items).([]any)
 	if !ok && st.items != nil {
 		return reason("Reference path \"%s\" must point to array.", strings.Replace(st.items.text, "$$", "$", 1))
 	}
@@ -114,11 +114,7 @@ func (s *stepper) selectItem(f, g *Frame, st *state) bool {
 	if selector == nil {
 		return true
 	}
-	in, err := decode(f.Branching.Input)
-	var v any
-	if err == nil {
-		v, err = selector.eval(s.scope(g, in))
-	}
+	v, err := selector.eval(s.scope(g, s.stored(f.Branching.Input)))
 	if err != nil {
 		s.crash(f, err)
 		return false
@@ -161,12 +157,7 @@ func (s *stepper) joined(f *Frame, st *state) {
 			s.fail(f, s.tooLarge(f))
 			return
 		}
-		v, err := decode(r)
-		if err != nil {
-			s.crash(f, err)
-			return
-		}
-		results[i] = v
+		results[i] = s.stored(r)
 	}
 	s.finish(f, st, results)
 }

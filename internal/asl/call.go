@@ -190,7 +190,7 @@ func (c *call) eval(s *scope) (any, error) {
 		if !found {
 			return nil, notFound(a.expr.path, s, c.name)
 		}
-		args[i] = v
+		args[i] = open(v)
 	}
 	v, err := c.function.run(s, args)
 	if err != nil {
@@ -231,6 +231,11 @@ func spend(v any, left *int) bool {
 				return false
 			}
 		}
+	case *written:
+		if !v.ours {
+			return spend(v.open(), left)
+		}
+		*left -= len(v.text)
 	default:
 		*left -= 4
 	}

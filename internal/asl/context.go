@@ -5,13 +5,9 @@ import "time"
 // context is the context object as a frame sees it.
 func (s *stepper) context(f *Frame) any {
 	x := s.x
-	input, err := decode(x.Input)
-	if err != nil {
-		input = nil
-	}
 	execution := map[string]any{
 		"Id":        x.ID,
-		"Input":     input,
+		"Input":     s.stored(x.Input),
 		"Name":      x.Name,
 		"RoleArn":   x.RoleARN,
 		"StartTime": stamp(x.Started),
@@ -34,10 +30,7 @@ func (s *stepper) context(f *Frame) any {
 		if g.Item == "" {
 			continue
 		}
-		item, err := decode(g.Item)
-		if err == nil {
-			c["Map"] = map[string]any{"Item": map[string]any{"Index": number(int64(g.Index)), "Value": item}}
-		}
+		c["Map"] = map[string]any{"Item": map[string]any{"Index": number(int64(g.Index)), "Value": s.stored(g.Item)}}
 		break
 	}
 	return c

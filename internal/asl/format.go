@@ -40,7 +40,7 @@ func format(_ *scope, args []any) (any, error) {
 }
 
 func printJava(b *strings.Builder, v any) {
-	switch v := v.(type) {
+	switch v := open(v).(type) {
 	case nil:
 		b.WriteString("null")
 	case string:

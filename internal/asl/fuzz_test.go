@@ -111,6 +111,11 @@ func FuzzPath(f *testing.F) {
 		}
 		s := &scope{data: root, context: func() any { return root }, random: func() float64 { return 0 }, uuid: func() string { return "u" }}
 		v, err := e.eval(s, "x")
+		asText := read(encode(root), true)
+		w, errOfText := e.eval(&scope{data: asText, context: func() any { return asText }, random: s.random, uuid: s.uuid}, "x")
+		if (err == nil) != (errOfText == nil) || err == nil && encode(v) != encode(w) {
+			t.Fatalf("%q gives %v, %v of the value, and %v, %v of its text", text, v, err, w, errOfText)
+		}
 		if err != nil {
 			return
 		}

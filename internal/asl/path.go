@@ -202,7 +202,7 @@ func (p *path) eval(root any) (value any, found bool) {
 
 // from appends to out what the part selects in v.
 func (s part) from(v any, out []any) []any {
-	switch v := v.(type) {
+	switch v := open(v).(type) {
 	case map[string]any:
 		if s.wildcard {
 			for _, k := range slices.Sorted(maps.Keys(v)) {
@@ -272,6 +272,7 @@ func setAt(p *path, i int, at, value any) (any, error) {
 		return value, nil
 	}
 	s := p.parts[i]
+	at = open(at)
 	if len(s.indexes) == 1 {
 		list, ok := at.([]any)
 		n := s.indexes[0]

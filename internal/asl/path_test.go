@@ -45,11 +45,7 @@ func TestPathFinds(t *testing.T) {
 		"a step of zero":                        {"$.a[::0]", "refused"},
 		"text after the path":                   {"$['a']b", "refused"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			root, err := decode(data)
-			if err != nil {
-				t.Fatal(err)
-			}
+		bothForms(t, name, data, func(t *testing.T, root any) {
 			got := "refused"
 			if p, err := parsePath(tt.path); err == nil {
 				got = "none"
@@ -80,11 +76,7 @@ func TestPathSets(t *testing.T) {
 		"a member of an array":            {"$.b", `[1]`, "error"},
 		"a member of an element's object": {"$.a[0].b", `{"a":[{}]}`, `{"a":[{"b":9}]}`},
 	} {
-		t.Run(name, func(t *testing.T) {
-			root, err := decode(tt.root)
-			if err != nil {
-				t.Fatal(err)
-			}
+		bothForms(t, name, tt.root, func(t *testing.T, root any) {
 			p, err := parsePath(tt.path)
 			if err != nil {
 				t.Fatal(err)
@@ -161,11 +153,7 @@ func TestIntrinsicFunctions(t *testing.T) {
 		`States.Array`:                                                   `? no parenthesis`,
 		strings.Repeat("States.Array(", 11) + strings.Repeat(")", 11):    `? nested more than 10 deep`,
 	} {
-		t.Run(expr, func(t *testing.T) {
-			root, err := decode(data)
-			if err != nil {
-				t.Fatal(err)
-			}
+		bothForms(t, expr, data, func(t *testing.T, root any) {
 			got := ""
 			e, err := parseExpression(expr)
 			if err != nil {

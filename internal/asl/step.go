@@ -199,13 +199,14 @@ func (s *stepper) raw(f *Frame) any {
 	if v, ok := s.data[f.ID]; ok {
 		return v
 	}
-	v, err := decode(f.Input)
-	if err != nil {
-		panic(fmt.Sprintf("asl: stored input of state %q: %v", f.State, err)) // it was checked when it was stored
-	}
+	v := open(s.stored(f.Input))
 	s.data[f.ID] = v
 	return v
 }
+
+// stored is the value of a text that the execution keeps. All but its own input were written by
+// encode.
+func (s *stepper) stored(text string) any { return read(text, text != s.x.Input) }
 
 func (s *stepper) scope(f *Frame, data any) *scope {
 	return &scope{data: data, random: s.env.Random, uuid: s.env.NewUUID, context: func() any { return s.context(f) }}

@@ -1,16 +1,15 @@
 package asl
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 )
 
 // Values are nil, bool, string, json.Number, []any and map[string]any. Numbers
-// keep their text, so that 0.0 goes through a machine as 0.0.
+// keep their text, so that 0.0 goes through a machine as 0.0. An array or an
+// object may also be *written: its text, until somebody looks inside.
 
 // MaxData is the most bytes that an input, an output or a result may have.
 const MaxData = 256 * 1024
@@ -28,20 +27,9 @@ func decode(data string) (any, error) {
 	return v, nil
 }
 
-// encode writes v compactly, with sorted keys, and leaves <, > and & alone.
-func encode(v any) string {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("asl: encode a decoded value: %v", err)) // only a bug can put another type in
-	}
-	return strings.TrimSuffix(b.String(), "\n")
-}
-
 // typeName is what AWS calls the kind of a value.
 func typeName(v any) string {
-	switch v.(type) {
+	switch open(v).(type) {
 	case nil:
 		return "null"
 	case bool:
@@ -58,6 +46,7 @@ func typeName(v any) string {
 
 // equal compares two values as JSON: numbers by their value.
 func equal(a, b any) bool {
+	a, b = open(a), open(b)
 	switch a := a.(type) {
 	case json.Number:
 		b, ok := b.(json.Number)
