@@ -32,8 +32,9 @@ type memoryRecord struct {
 // people and commands look, costs no more than that of a short one.
 type memoryHistory struct {
 	blocks []memoryBlock
+	kept   int // bytes in blocks
 	tail   memoryBlock
-	base   string // the last payload of the tail
+	base   base // of what is added next
 }
 
 // A memoryBlock holds so many events.
@@ -42,8 +43,13 @@ type memoryBlock struct {
 	events int
 }
 
-// maxTail is how many bytes of events wait for compression.
-const maxTail = 4 << 10
+// So many bytes of events wait for compression: few in a short history, of which there are many
+// at once, and in a long one as many as it has compressed already. Compression finds more that is
+// alike in a large block, and has less to do for each event.
+const (
+	leastTail = 4 << 10
+	mostTail  = 32 << 10 // the compressor looks no farther back
+)
 
 func (h *memoryHistory) add(events []asl.HistoryEvent) error {
 	if len(events) == 0 {
@@ -55,11 +61,11 @@ func (h *memoryHistory) add(events []asl.HistoryEvent) error {
 			return err
 		}
 	}
-	h.base = p.last()
+	h.base = p.base()
 	h.tail.data = binary.AppendUvarint(h.tail.data, uint64(len(p.out)))
 	h.tail.data = append(h.tail.data, p.out...)
 	h.tail.events += len(events)
-	if len(h.tail.data) < maxTail {
+	if len(h.tail.data) < min(max(leastTail, h.kept), mostTail) {
 		return nil
 	}
 	block, err := compress(h.tail.data)
@@ -67,7 +73,8 @@ func (h *memoryHistory) add(events []asl.HistoryEvent) error {
 		return err
 	}
 	h.blocks = append(h.blocks, memoryBlock{block, h.tail.events})
-	h.tail, h.base = memoryBlock{}, ""
+	h.kept += len(block)
+	h.tail, h.base = memoryBlock{}, base{}
 	return nil
 }
 
@@ -106,7 +113,7 @@ func (h *memoryHistory) read(skip, n int, reverse bool) ([]asl.HistoryEvent, err
 }
 
 func (b memoryBlock) read(compressed bool) (events []asl.HistoryEvent, err error) {
-	data, base := b.data, ""
+	data, from := b.data, base{}
 	if compressed {
 		if data, err = decompress(data); err != nil {
 			return nil, err
@@ -117,11 +124,11 @@ func (b memoryBlock) read(compressed bool) (events []asl.HistoryEvent, err error
 		if size <= 0 || n > uint64(len(data)-size) {
 			return nil, errPacked
 		}
-		u := newUnpacker(base, data[size:size+int(n)])
+		u := newUnpacker(from, data[size:size+int(n)])
 		if events, err = u.all(events); err != nil {
 			return nil, err
 		}
-		base = u.last()
+		from = u.base()
 		data = data[size+int(n):]
 	}
 	if len(events) != b.events {

@@ -8,22 +8,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
 )
 
-// Events repeat themselves: a state's output is the next one's input, and most
-// of it was its own input. A packed payload is therefore what is new in it
-// between the beginning and the end of one of the payloads before it. Packed
-// events are compressed as well where they come in large numbers.
+// Events repeat themselves: a state's output is the next one's input, most of it
+// was its own input, and a task's request has it inside. A packed payload is
+// therefore what is new in it between the beginning and the end of one of the
+// payloads before it, or around one of them. Packed events are compressed as
+// well where they come in large numbers.
 
 // recent is how many payloads the next one may refer to.
 const recent = 4
 
-// A packer packs events one after the other. Base is a payload that the
-// unpacker will know too; it may be empty.
+// A base is what a packer and its unpacker know before the first event: the
+// last two payloads of those that they go on from, the newest first.
+type base [2]string
+
+// A payload's form is the number that it begins with.
+const (
+	absent  = iota
+	empty   // which is not absent
+	changed // another middle between the beginning and the end of one before
+	around  // one before, with something before and behind it
+)
+
+// A packer packs events one after the other.
 type packer struct {
 	out      []byte
 	payloads [recent]string
@@ -32,9 +46,10 @@ type packer struct {
 	time     int64
 }
 
-func newPacker(base string) *packer {
+func newPacker(b base) *packer {
 	p := &packer{texts: map[string]uint64{}}
-	p.remember(base)
+	p.payloads[recent-1] = b[1]
+	p.remember(b[0])
 	return p
 }
 
@@ -43,8 +58,13 @@ func (p *packer) remember(s string) {
 	p.next++
 }
 
-// last is the payload packed last: the base of a packer that goes on.
-func (p *packer) last() string { return p.payloads[(p.next-1)%recent] }
+// base is for a packer that goes on.
+func (p *packer) base() base { return newest(p.payloads, p.next) }
+
+// newest has the last two of the payloads.
+func newest(payloads [recent]string, next int) base {
+	return base{payloads[(next+recent-1)%recent], payloads[(next+recent-2)%recent]}
+}
 
 func (p *packer) uint(n uint64) { p.out = binary.AppendUvarint(p.out, n) }
 func (p *packer) int(n int64)   { p.out = binary.AppendVarint(p.out, n) }
@@ -97,24 +117,28 @@ func (p *packer) event(e asl.HistoryEvent) error {
 	return nil
 }
 
-// payload writes 0 for none, or 1 and how the text differs from one before.
+// payload writes a payload's form, and then how it differs from one before.
 func (p *packer) payload(s *string) {
-	if s == nil || *s == "" {
-		n := uint64(0)
-		if s != nil {
-			n = 1 // an empty text is not an absent one
-		}
-		p.uint(n)
+	switch {
+	case s == nil:
+		p.uint(absent)
+		return
+	case *s == "":
+		p.uint(empty)
 		return
 	}
-	best, prefix, suffix := 0, 0, 0
-	for i, old := range p.payloads {
-		a, b := common(old, *s)
-		if a+b > prefix+suffix {
-			best, prefix, suffix = i, a, b
+	best, prefix, suffix := p.alike(*s)
+	if 2*(prefix+suffix) < len(*s) {
+		if old, at := p.inside(*s); at >= 0 {
+			// It is not remembered: what is inside is worth more to the next one.
+			p.uint(around)
+			p.uint(uint64(old))
+			p.bytes((*s)[:at])
+			p.bytes((*s)[at+len(p.payloads[old]):])
+			return
 		}
 	}
-	p.uint(2)
+	p.uint(changed)
 	p.uint(uint64(best))
 	p.uint(uint64(prefix))
 	p.uint(uint64(suffix))
@@ -122,6 +146,35 @@ func (p *packer) payload(s *string) {
 	if prefix+suffix < len(*s) || p.payloads[best] != *s {
 		p.remember(*s)
 	}
+}
+
+// alike finds the payload that shares most with s at the beginning and the end.
+func (p *packer) alike(s string) (best, prefix, suffix int) {
+	if i := slices.Index(p.payloads[:], s); i >= 0 {
+		return i, len(s), 0
+	}
+	for i, old := range p.payloads {
+		if a, b := common(old, s); a+b > prefix+suffix {
+			best, prefix, suffix = i, a, b
+		}
+	}
+	return best, prefix, suffix
+}
+
+// inside finds the longest payload that s has inside, and where; -1 if there is none of at least
+// half its length.
+func (p *packer) inside(s string) (best, at int) {
+	at = -1
+	most := len(s) / 2
+	for i, old := range p.payloads {
+		if len(old) < most || len(old) > len(s) {
+			continue
+		}
+		if j := strings.Index(s, old); j >= 0 {
+			best, at, most = i, j, len(old)+1
+		}
+	}
+	return best, at
 }
 
 // common is how many bytes two texts share at the beginning and at the end.
@@ -151,9 +204,10 @@ type unpacker struct {
 	bad      bool
 }
 
-func newUnpacker(base string, in []byte) *unpacker {
+func newUnpacker(b base, in []byte) *unpacker {
 	u := &unpacker{in: in}
-	u.remember(base)
+	u.payloads[recent-1] = b[1]
+	u.remember(b[0])
 	return u
 }
 
@@ -162,7 +216,7 @@ func (u *unpacker) remember(s string) {
 	u.next++
 }
 
-func (u *unpacker) last() string { return u.payloads[(u.next-1)%recent] }
+func (u *unpacker) base() base { return newest(u.payloads, u.next) }
 
 func (u *unpacker) uint() uint64 {
 	n, size := binary.Uvarint(u.in)
@@ -235,34 +289,44 @@ func (u *unpacker) event() (asl.HistoryEvent, error) {
 }
 
 func (u *unpacker) payload() *string {
-	switch u.uint() {
-	case 0:
+	form := u.uint()
+	s := ""
+	switch form {
+	case absent:
 		return nil
-	case 1:
-		s := ""
+	case empty:
 		return &s
 	}
-	n, prefix, suffix := u.uint(), u.uint(), u.uint()
-	middle := u.bytes()
-	if u.bad || n >= recent {
+	n := u.uint()
+	if n >= recent {
 		u.bad = true
 		return nil
 	}
 	old := u.payloads[n]
-	if prefix > uint64(len(old)) || suffix > uint64(len(old))-prefix {
+	switch form {
+	case changed:
+		prefix, suffix := u.uint(), u.uint()
+		middle := u.bytes()
+		if u.bad || prefix > uint64(len(old)) || suffix > uint64(len(old))-prefix {
+			u.bad = true
+			return nil
+		}
+		s = old[:prefix] + middle + old[uint64(len(old))-suffix:]
+		if s != old {
+			u.remember(s)
+		}
+	case around:
+		before := u.bytes()
+		s = before + old + u.bytes()
+	default:
 		u.bad = true
-		return nil
-	}
-	s := old[:prefix] + middle + old[uint64(len(old))-suffix:]
-	if s != old {
-		u.remember(s)
 	}
 	return &s
 }
 
 // packEvents packs events by themselves.
 func packEvents(events []asl.HistoryEvent) ([]byte, error) {
-	p := newPacker("")
+	p := newPacker(base{})
 	for _, e := range events {
 		if err := p.event(e); err != nil {
 			return nil, err
@@ -277,7 +341,7 @@ func unpackEvents(block []byte) ([]asl.HistoryEvent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newUnpacker("", data).all(nil)
+	return newUnpacker(base{}, data).all(nil)
 }
 
 // all appends the events that are left.
