@@ -12,7 +12,8 @@ import (
 // as far as the way back needs it. They share no field, so that one reading serves both.
 type incoming struct {
 	step.Event
-	DetailType string `json:"detail-type"`
+	Document   document `json:"document"`
+	DetailType string   `json:"detail-type"`
 	Detail     struct {
 		Execution string `json:"executionArn"`
 		Status    string `json:"status"`
@@ -22,6 +23,21 @@ type incoming struct {
 	} `json:"detail"`
 }
 
+// A document is step.Document without the measurements of the last look: they are for the report,
+// no step goes on with them, and they can be most of it.
+type document struct {
+	step.Document
+	Watch *struct {
+		step.Watch
+		Intervals unread `json:"intervals"`
+	} `json:"watch"`
+}
+
+// An unread is any value, left alone.
+type unread struct{}
+
+func (unread) UnmarshalJSON([]byte) error { return nil }
+
 // event reads a Task's event, or makes one of the event by which EventBridge tells that an
 // execution ended: FAILED, TIMED_OUT or ABORTED, for what no Catch can see.
 func event(input json.RawMessage) (step.Event, error) {
@@ -30,10 +46,15 @@ func event(input json.RawMessage) (step.Event, error) {
 		return step.Event{}, err
 	}
 	if in.DetailType == "" {
-		if in.Event.Execution == "" {
-			return in.Event, fmt.Errorf("execution is missing")
+		ev := in.Event
+		ev.Document = in.Document.Document
+		if w := in.Document.Watch; w != nil {
+			ev.Document.Watch = &w.Watch
 		}
-		return in.Event, nil
+		if ev.Execution == "" {
+			return ev, fmt.Errorf("execution is missing")
+		}
+		return ev, nil
 	}
 	d := in.Detail
 	if d.Execution == "" {

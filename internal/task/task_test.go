@@ -70,7 +70,11 @@ func TestEvents(t *testing.T) {
 		want step.Event
 		err  string
 	}{
-		"of a Task":             {in: anEvent, want: step.Event{Execution: "arn:x", State: "Hold", Token: "key"}},
+		"of a Task": {in: anEvent, want: step.Event{Execution: "arn:x", State: "Hold", Token: "key"}},
+		"with the measurements of a look, which no step reads": {
+			in:   `{"execution": "arn:x", "document": {"shift": {"step": 1}, "watch": {"of": 1, "intervals": [{"f": 1, "t": 2, "c": [3, 0], "s": null, "w": 5}], "looks": 2}}}`,
+			want: step.Event{Execution: "arn:x", Document: step.Document{Shift: &step.Shift{Step: 1}, Watch: &step.Watch{Of: 1, Looks: 2}}},
+		},
 		"without its execution": {in: `{"state": "Hold"}`, err: "execution is missing"},
 		"no JSON":               {in: `nonsense`, err: "read event"},
 		"a list":                {in: `[]`, err: "read event"},
