@@ -1,9 +1,12 @@
 package analysis
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -76,25 +79,40 @@ func (iv *Interval) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON writes [requests, errors, slow...], or null for no data.
+// MarshalJSON writes [requests, errors, slow...], or null for no data. It does so by itself, as
+// UnmarshalJSON reads: a document has dozens of counts, and each look reads them all.
 func (c Counts) MarshalJSON() ([]byte, error) {
 	if !c.Known {
 		return []byte("null"), nil
 	}
-	return json.Marshal(append([]int64{c.Requests, c.Errors}, c.Slow...))
+	b := strconv.AppendInt([]byte{'['}, c.Requests, 10)
+	b = strconv.AppendInt(append(b, ','), c.Errors, 10)
+	for _, n := range c.Slow {
+		b = strconv.AppendInt(append(b, ','), n, 10)
+	}
+	return append(b, ']'), nil
 }
 
 // UnmarshalJSON reads the same form.
 func (c *Counts) UnmarshalJSON(data []byte) error {
-	var row []int64
-	if err := json.Unmarshal(data, &row); err != nil {
-		return fmt.Errorf("read counts: %w", err)
-	}
-	switch len(row) {
-	case 0:
-		*c = Counts{}
+	*c = Counts{}
+	if string(data) == "null" {
 		return nil
-	case 1:
+	}
+	inner, opens := bytes.CutPrefix(data, []byte{'['})
+	inner, closes := bytes.CutSuffix(inner, []byte{']'})
+	if !opens || !closes {
+		return fmt.Errorf("read counts: found %s, expected [requests, errors, slow...]", data)
+	}
+	var row []int64
+	for text := range strings.SplitSeq(string(inner), ",") {
+		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+		if err != nil {
+			return fmt.Errorf("read counts: %w", err)
+		}
+		row = append(row, n)
+	}
+	if len(row) < 2 {
 		return fmt.Errorf("read counts: found 1 number, expected [requests, errors, slow...]")
 	}
 	*c = Counts{Requests: row[0], Errors: row[1], Known: true}

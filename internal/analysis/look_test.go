@@ -174,8 +174,38 @@ func TestIntervalJSONIsCompact(t *testing.T) {
 	if diff := cmp.Diff(iv, back); diff != "" {
 		t.Errorf("interval after a round trip (-want +got):\n%s", diff)
 	}
-	if err := json.Unmarshal([]byte(`{"c":[1]}`), &back); err == nil {
-		t.Error("a row of one number was read; want an error")
+}
+
+func TestCountsAreReadOrRefused(t *testing.T) {
+	for text, want := range map[string]*Counts{
+		`null`:                    {},
+		`[1,2]`:                   {Requests: 1, Errors: 2, Known: true},
+		` [ 1 , -2 , 3,4 ] `:      {Requests: 1, Errors: -2, Slow: []int64{3, 4}, Known: true},
+		`[9223372036854775807,0]`: {Requests: 9223372036854775807, Known: true},
+		`[9223372036854775808,0]`: nil,
+		`[1]`:                     nil,
+		`[]`:                      nil,
+		`[1,2.5]`:                 nil,
+		`[1,"2"]`:                 nil,
+		`[1,[2,3]]`:               nil,
+		`[1,null]`:                nil,
+		`{"a":1,"b":2}`:           nil,
+		`7`:                       nil,
+		`"[1,2]"`:                 nil,
+	} {
+		t.Run(text, func(t *testing.T) {
+			got := Counts{Requests: 5, Slow: []int64{6}, Known: true}
+			err := json.Unmarshal([]byte(text), &got)
+			if want == nil {
+				if err == nil {
+					t.Errorf("read %+v; want an error", got)
+				}
+				return
+			}
+			if diff := cmp.Diff(*want, got); err != nil || diff != "" {
+				t.Errorf("error %v, counts (-want +got):\n%s", err, diff)
+			}
+		})
 	}
 }
 
