@@ -2,6 +2,7 @@ package asl
 
 import (
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -209,7 +210,7 @@ func (s *stepper) raw(f *Frame) any {
 func (s *stepper) stored(text string) any { return read(text, text != s.x.Input) }
 
 func (s *stepper) scope(f *Frame, data any) *scope {
-	return &scope{data: data, random: s.env.Random, uuid: s.env.NewUUID, context: func() any { return s.context(f) }}
+	return &scope{data: data, random: s.env.Random, uuid: s.env.NewUUID, context: sync.OnceValue(func() any { return s.context(f) })}
 }
 
 func (s *stepper) effectiveInput(f *Frame, st *state) (any, error) {
