@@ -4,27 +4,28 @@ import "time"
 
 // A Policy says what a canary is held against. Its zero value judges by
 // nothing and therefore never says Healthy. It must not change while a
-// rollout runs: a [State] belongs to the policy that made it.
+// rollout runs: a [State] belongs to the policy that made it. It travels as JSON in the rollout's
+// document, without what is zero.
 type Policy struct {
 	// Limits on the canary's own numbers.
-	Limits []Limit
+	Limits []Limit `json:",omitzero"`
 	// Comparison to stable.
-	Comparison Comparison
+	Comparison Comparison `json:",omitzero"`
 	// Pace says when a step has lasted long enough.
-	Pace Pace
+	Pace Pace `json:",omitzero"`
 	// SampleRatio checks the router: does the canary get the share it should?
-	SampleRatio SampleRatio
+	SampleRatio SampleRatio `json:",omitzero"`
 	// Steps are the weights in percent that the rollout goes through, in
 	// order. They set how the comparison's evidence is shared out over the
 	// steps and which steps need proof. Empty means one step.
-	Steps []int
+	Steps []int `json:",omitzero"`
 	// BakeFor is how long the canary is watched at 100 %, 10 minutes if zero.
 	// A false alarm of the comparison is rarer than one in RollbackAt such times.
-	BakeFor time.Duration
+	BakeFor time.Duration `json:",omitzero"`
 	// MissingTolerated is the share (0 to 1) of a step's, or of a limit's
 	// window's, time that may be without data before the answer is Inconclusive.
 	// The time before a step's first data does not count.
-	MissingTolerated float64
+	MissingTolerated float64 `json:",omitzero"`
 }
 
 // A Kind names the number that a [Limit] looks at.
@@ -54,91 +55,91 @@ const (
 // the step. A check that passes the bound is a failure, one without enough
 // data is inconclusive; both are counted within a step.
 type Limit struct {
-	Name string
-	Kind Kind
+	Name string `json:",omitzero"`
+	Kind Kind   `json:",omitzero"`
 	// Bound in the kind's unit. The bound itself is still within the limit.
-	Bound float64
+	Bound float64 `json:",omitzero"`
 	// Percentile for LatencyPercentile, 0 to 100, such as 99.
-	Percentile float64
+	Percentile float64 `json:",omitzero"`
 	// Above is the latency for SlowRatio; it must be one of LatencyBounds.
-	Above time.Duration
+	Above time.Duration `json:",omitzero"`
 	// AtLeast makes Bound the smallest allowed for Value.
-	AtLeast bool
+	AtLeast bool `json:",omitzero"`
 	// Window to look back on within the step. Zero is the whole step, and for
 	// Value the last interval alone.
-	Window time.Duration
+	Window time.Duration `json:",omitzero"`
 	// Every is the least time between two checks; zero checks each interval.
-	Every time.Duration
+	Every time.Duration `json:",omitzero"`
 	// MinRequests below which a check does not pass; it fails where the missing ones could not mend it.
-	MinRequests int64
+	MinRequests int64 `json:",omitzero"`
 	// FailuresAllowed before the limit is Unhealthy; with 0 the first failure is.
-	FailuresAllowed int
+	FailuresAllowed int `json:",omitzero"`
 	// InconclusiveAllowed is how many inconclusive checks in a row are borne
 	// before the judgement is Exhausted. With 0 the limit sets none of its own
 	// and the rollout's patience alone counts.
-	InconclusiveAllowed int
+	InconclusiveAllowed int `json:",omitzero"`
 	// Advisory limits are reported and decide nothing.
-	Advisory bool
+	Advisory bool `json:",omitzero"`
 	// Source says where the number comes from: a metric's name, or that of the team's own query.
-	Source string
+	Source string `json:",omitzero"`
 }
 
 // A Comparison weighs the canary against stable over the same intervals.
 // Zero thresholds and ratios take the defaults named with them.
 type Comparison struct {
-	Enabled bool
+	Enabled bool `json:",omitzero"`
 	// Tolerated is the ratio of the canary's to stable's error rate up to
 	// which nobody minds (1.25). It absorbs noise between pods.
-	Tolerated float64
+	Tolerated float64 `json:",omitzero"`
 	// RollbackAt is the evidence (e-value) against Tolerated that rolls back
 	// (100: a false alarm in at most one rollout of 100).
-	RollbackAt float64
+	RollbackAt float64 `json:",omitzero"`
 	// HoldRatio and HoldAt are the line that stops advancing (1 and 20).
-	HoldRatio, HoldAt float64
+	HoldRatio, HoldAt float64 `json:",omitzero"`
 	// GoodRatio is the ratio that has to be ruled out before the canary counts
 	// as proven good (2), with evidence GoodAt (20).
-	GoodRatio, GoodAt float64
+	GoodRatio, GoodAt float64 `json:",omitzero"`
 	// GoodBelow is the error rate (0 to 1) that is good whatever stable does,
 	// the service's objective. It proves clean services good, and is what a
 	// canary without any stable beside it is judged by. Zero for none.
-	GoodBelow float64
+	GoodBelow float64 `json:",omitzero"`
 	// IgnoreBelow is the error rate (0 to 1) below which a canary does no harm
 	// worth a rollback, however it compares. Zero for none.
-	IgnoreBelow float64
+	IgnoreBelow float64 `json:",omitzero"`
 	// ProveBy is the weight in percent beyond which, and beyond the last step,
 	// a canary must be proven good when the pace is the clock's. Zero asks for no proof.
-	ProveBy int
+	ProveBy int `json:",omitzero"`
 	// MinRequests of the canary in a step below which the comparison is inconclusive (1).
-	MinRequests int64
+	MinRequests int64 `json:",omitzero"`
 	// LatencyBounds are the bounds that [Counts.Slow] counts against, rising.
 	// Choose them from stable's history before the rollout, near its p50, p90
 	// and p99 and at the objective. Empty leaves latency out.
-	LatencyBounds []time.Duration
+	LatencyBounds []time.Duration `json:",omitzero"`
 	// Warmup is left out of the comparison at the start of the rollout. It
 	// delays every detection, so it is off (0) unless asked for.
-	Warmup time.Duration
+	Warmup time.Duration `json:",omitzero"`
 }
 
 // A Pace says when a step has lasted long enough.
 type Pace struct {
 	// Evidence ends a step when its ratio is ruled out. Otherwise the clock does.
-	Evidence bool
+	Evidence bool `json:",omitzero"`
 	// Ratios to rule out one after the other (20, 10, 5, 3, 2), spread over the steps.
-	Ratios []float64
+	Ratios []float64 `json:",omitzero"`
 	// MinDwell is the least time of a step, from its first data.
-	MinDwell time.Duration
+	MinDwell time.Duration `json:",omitzero"`
 	// Cap is the time in a step after which missing proof is Inconclusive (an hour).
-	Cap time.Duration
+	Cap time.Duration `json:",omitzero"`
 }
 
 // SampleRatio checks that the canary gets the share of requests that its
 // weight says. A crossing speaks against the router, not against the canary.
 type SampleRatio struct {
-	Off bool
+	Off bool `json:",omitzero"`
 	// Tolerance is relative to the weight (0.2 is +-20 %).
-	Tolerance float64
+	Tolerance float64 `json:",omitzero"`
 	// At is the evidence (e-value) that counts (100).
-	At float64
+	At float64 `json:",omitzero"`
 }
 
 // DefaultComparison is the comparison that a service gets where stable serves too.
