@@ -37,6 +37,7 @@ func (c *confinement) check(nodes []*yaml.Node) []document {
 		if !c.object() {
 			continue
 		}
+		c.fields()
 		id := c.current.kind + " " + c.current.name
 		if first, twice := seen[id]; twice {
 			c.add(sub(n, "metadata", "name"), "metadata.name", id+" a second time", fmt.Sprintf("it in document %d only", first))

@@ -54,15 +54,20 @@ func (s schema) resolve(part map[string]any) map[string]any {
 	if !ok {
 		return part
 	}
-	defs, _ := s.raw["$defs"].(map[string]any)
-	target, _ := defs[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
-	merged := maps.Clone(s.resolve(target))
+	merged := maps.Clone(s.resolve(s.definition(strings.TrimPrefix(ref, "#/$defs/"))))
 	for k, v := range part {
 		if k != "$ref" {
 			merged[k] = v
 		}
 	}
 	return merged
+}
+
+// definition gives a part that others refer to.
+func (s schema) definition(name string) map[string]any {
+	defs, _ := s.raw["$defs"].(map[string]any)
+	part, _ := defs[name].(map[string]any)
+	return part
 }
 
 // child gives the part for one key or index of what part describes.
@@ -124,6 +129,9 @@ func (c *complaints) collect(e *jsonschema.ValidationError) {
 		for _, name := range k.Properties {
 			_, key := find(c.docs[0], at.with(name))
 			want, near := advice(name, part)
+			if words, ok := later[name]; ok {
+				want, near = words, ""
+			}
 			c.meant[at.with(near).String()] = near != ""
 			c.add(c.at(key, at.with(name).String(), "an unknown field", want))
 		}
@@ -150,21 +158,28 @@ func expected(part map[string]any, fallback string) string {
 	if values, ok := part["enum"].([]any); ok {
 		var all []string
 		for _, v := range values {
-			all = append(all, fmt.Sprintf("%q", v))
+			if text, ok := v.(string); ok {
+				v = strconv.Quote(text)
+			}
+			if v != `""` { // which is as good as absent
+				all = append(all, fmt.Sprint(v))
+			}
 		}
 		return strings.Join(all, " or ")
 	}
 	return fallback
 }
 
+// typeNames are how people call the types of JSON.
+var typeNames = map[string]string{"object": "an object", "array": "a list", "string": "text", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
+
 // generic says what was expected where the schema has no words of its own.
 func generic(k jsonschema.ErrorKind) string {
-	names := map[string]string{"object": "an object", "array": "a list", "string": "text", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
 	switch k := k.(type) {
 	case *kind.Type:
 		var want []string
 		for _, w := range k.Want {
-			want = append(want, names[w])
+			want = append(want, typeNames[w])
 		}
 		return strings.Join(want, " or ")
 	case *kind.MinItems:
@@ -190,9 +205,6 @@ var later = map[string]string{
 // advice says what to write instead of an unknown field, and which one was
 // meant by it, if that can be told.
 func advice(name string, part map[string]any) (want, near string) {
-	if words, ok := later[name]; ok {
-		return words, ""
-	}
 	props, _ := part["properties"].(map[string]any)
 	known := slices.Sorted(maps.Keys(props))
 	if len(known) == 0 {

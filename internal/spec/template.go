@@ -54,10 +54,7 @@ func (s Spec) Template() (Template, error) {
 		Namespace: s.Namespace, Service: s.Service, Image: "image", Version: probe,
 		Routes: []Route{{Name: s.Service + "-" + strconv.Itoa(probe), Weight: 100}},
 	})
-	if len(problems) > 0 {
-		return Template{}, problems.err()
-	}
-	c := confinement{template: t, spec: s}
+	c := confinement{template: t, spec: s, problems: problems}
 	t.objects = c.check(docs)
 	return t, c.problems.readable().err()
 }

@@ -1,10 +1,12 @@
 package flow_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 )
 
 // Input that cannot be rolled out ends before the lock is taken: nothing was changed, and
@@ -19,6 +21,10 @@ func TestBadInputIsRefusedBeforeAnythingChanges(t *testing.T) {
 		"no template":       {fields{"config_file": nil}, "config_file: found nothing"},
 		"an unknown field":  {fields{"percentage_stepp": 10}, `did you mean \"percentage_step\"?`},
 		"a step of nothing": {fields{"percentage_step": 0}, "percentage_step: found 0"},
+		"a misspelt field of the template": {
+			fields{"config_file": base64.StdEncoding.EncodeToString([]byte(strings.Replace(enginetest.Template, "spec:", "spc:", 1)))},
+			`did you mean \"spec\"?`,
+		},
 		"a foreign template": {
 			fields{"kubernetes_namespace": "kube-system", "config_file": "a2luZDogQ2x1c3RlclJvbGUK"},
 			"seen in the whole cluster",

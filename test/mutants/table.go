@@ -127,6 +127,8 @@ var table = []Mutant{
 
 	{"a token that was answered first is an error", "internal/task/task.go", "", "if err != nil && !errors.Is(err, ErrAnswered) {", "if err != nil {", "7", "internal/task", "TestAFunctionAnswersItsOwnToken"},
 	{"an unknown field is taken", "internal/spec/schema.go", "", `c.add(c.at(key, at.with(name).String(), "an unknown field", want))`, "_, _ = want, key", "9", "internal/spec", "TestBadDocuments"},
+	{"an unknown field of the template is taken", "internal/spec/kubernetes.go", "", `case below == nil && part["additionalProperties"] == false:`, "case false:", "9", "internal/spec", "TestBadTemplates/misspelt"},
+	{"a value of the wrong type is taken", "internal/spec/kubernetes.go", "", `if want := mismatch(n, part); want != "" {`, `if want := ""; want != "" {`, "9", "internal/spec", "TestBadTemplates/mistyped"},
 	{"deploy.json without an image takes the lock", prepare, "", "if err := doc.Complete(\"deploy.json\"); err != nil {", "if err := error(nil); err != nil {", "9", flow, "TestBadInputIsRefusedBeforeAnythingChanges"},
 
 	{"another site's page may use the local API", "internal/local/api.go", "", "if err != nil || u.Host != r.Host {", "if _ = u; err != nil {", "10", "internal/local", "TestAPIRefuses"},
