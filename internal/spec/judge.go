@@ -18,7 +18,7 @@ func (s Spec) Judgeable(t Template) error {
 		return nil
 	}
 	var why []string
-	for _, find := range []func(Template) string{s.perVersionAddress, s.noRequests, s.pastTheRouter, s.pastTheRoute} {
+	for _, find := range []func(Template) string{s.pastAnyRoute, s.noRequests, s.pastTheRouter, s.pastTheRoute} {
 		if reason := find(t); reason != "" {
 			why = append(why, reason)
 		}
@@ -29,18 +29,44 @@ func (s Spec) Judgeable(t Template) error {
 	return fmt.Errorf("%w: %s cannot be rolled out step by step: %s", fault.Refused, s.Service, strings.Join(why, "; "))
 }
 
-// perVersionAddress finds users who come in by an address of the version's own,
-// which no weight moves.
-func (s Spec) perVersionAddress(t Template) string {
-	o := named(t.objects, "Service", s.Service+"-"+strconv.Itoa(probe))
-	if o == nil {
+// pastAnyRoute finds Services by which users reach the pods from outside, where no weight moves them.
+func (s Spec) pastAnyRoute(t Template) string {
+	version := s.Service + "-" + strconv.Itoa(probe)
+	deployment := named(t.objects, "Deployment", version)
+	if deployment == nil {
 		return ""
 	}
-	if kind := text(o.node, "spec", "type"); kind == "LoadBalancer" {
-		return fmt.Sprintf("Service %s-<version> is of type %s, so that users enter each version by an address of its own, past the route"+
-			" (ways out: one Gateway or one Service in front of the route for all versions, or \"strategy\": \"replace\")", s.Service, kind)
+	pods := sub(deployment.node, "spec", "template", "metadata", "labels")
+	for _, o := range t.objects {
+		kind := text(o.node, "spec", "type")
+		if o.kind != "Service" || !leadsToPods(sub(o.node, "spec", "selector"), pods) {
+			continue
+		}
+		if o.name != s.Service && kind == "LoadBalancer" {
+			return fmt.Sprintf("Service %s is of type %s, so that users enter each version by an address of its own, past the route"+
+				" (ways out: one Gateway or one Service in front of the route for all versions, or \"strategy\": \"replace\")",
+				strings.ReplaceAll(o.name, version, s.Service+"-<version>"), kind)
+		}
+		if o.name == s.Service && (kind == "LoadBalancer" || kind == "NodePort") {
+			return fmt.Sprintf("Service %s is of type %s and selects the pods of every version, so that its users reach a new one past the route"+
+				" (ways out: a Gateway in front of the route, with a Service of type ClusterIP, or \"strategy\": \"replace\")", o.name, kind)
+		}
 	}
 	return ""
+}
+
+// leadsToPods tells whether a Service's selector matches pods of these labels. One without a
+// selector leads to none.
+func leadsToPods(selector, labels *yaml.Node) bool {
+	if selector == nil || selector.Kind != yaml.MappingNode || len(selector.Content) == 0 {
+		return false
+	}
+	for i := 0; i+1 < len(selector.Content); i += 2 {
+		if label := sub(labels, selector.Content[i].Value); label == nil || label.Value != selector.Content[i+1].Value {
+			return false
+		}
+	}
+	return true
 }
 
 // noRequests finds routes that carry no HTTP, of which nobody counts requests.

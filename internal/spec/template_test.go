@@ -23,7 +23,7 @@ metadata:
 spec:
   selector: {matchLabels: {version: "${CANARY_VERSION}"}}
   template:
-    metadata: {labels: {version: "${CANARY_VERSION}"}}
+    metadata: {labels: {app: cart, version: "${CANARY_VERSION}"}}
     spec: {containers: [{name: app, image: "${CONTAINER_IMAGE}"}]}
 ---
 apiVersion: v1
@@ -197,6 +197,10 @@ func TestJudgeable(t *testing.T) {
 		return s
 	}
 	replace := func(s spec.Spec) spec.Spec { s.Strategy = spec.Replace; return s }
+	// front is a Service in front of the pods, of any name, type and selector.
+	front := func(name, kind, selector string) spec.Spec {
+		return with("apiVersion: v1\nkind: Service\nmetadata: {name: \"" + name + "\"}\nspec: {type: " + kind + ", selector: {" + selector + "}, ports: [{port: 80}]}\n")
+	}
 	loadBalancer := with()
 	loadBalancer.ConfigFile = base64.StdEncoding.EncodeToString([]byte(strings.Replace(cart, "ports:", "type: LoadBalancer\n  ports:", 1)))
 	for name, tt := range map[string]struct {
@@ -218,6 +222,13 @@ func TestJudgeable(t *testing.T) {
 		"a route that somebody else made":      {with(), ""},
 		"an address of each version's own":     {loadBalancer, "LoadBalancer"},
 		"such an address, replaced at once":    {replace(loadBalancer), ""},
+		"one address for all versions":         {front("cart", "LoadBalancer", "app: cart"), "Service cart is of type LoadBalancer and selects the pods of every version"},
+		"a port of the nodes for all versions": {front("cart", "NodePort", "app: cart"), "Service cart is of type NodePort"},
+		"such an address, replaced":            {replace(front("cart", "LoadBalancer", "app: cart")), ""},
+		"a name for all within the cluster":    {front("cart", "ClusterIP", "app: cart"), ""},
+		"an address of something else":         {front("cart", "LoadBalancer", "app: gateway"), ""},
+		"an address without pods":              {front("cart", "LoadBalancer", ""), ""},
+		"a second address of each version":     {front("cart-${CANARY_VERSION}-front", "LoadBalancer", "app: cart"), "Service cart-<version>-front is of type LoadBalancer"},
 		"several reasons are all given: first": {with(mesh("tcpRoute", "")), "TCP only"},
 		"and second":                           {with(mesh("tcpRoute", "")), "nowhere"},
 	} {

@@ -41,6 +41,10 @@ func (c *confinement) together(docs []document) {
 		c.current = *service
 		c.selects(pods, "spec", "selector")
 	}
+	if service := named(docs, "Service", c.template.service); service != nil {
+		c.current = *service
+		c.selectsAll()
+	}
 	c.scales(docs, *deployment)
 	for i, d := range docs {
 		if d.kind != autoscalerKind {
@@ -106,6 +110,21 @@ func (c *confinement) selects(labels *yaml.Node, keys ...string) {
 	}
 	if !versioned {
 		c.add(selector, path, "labels that every version has", "one with ${"+varVersion+"}, so that the versions are told apart")
+	}
+}
+
+// selectsAll refuses a shared Service that leads to one version: its users would all go to the new
+// pods the moment these are applied, ready or not.
+func (c *confinement) selectsAll() {
+	selector := sub(c.current.node, "spec", "selector")
+	if selector == nil || selector.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(selector.Content); i += 2 {
+		key, value := selector.Content[i], selector.Content[i+1]
+		if strings.Contains(key.Value+" "+value.Value, strconv.Itoa(probe)) {
+			c.add(value, "spec.selector."+key.Value, describe(value), "a label that every version has: this Service serves them all, and users must not jump to pods that are not ready")
+		}
 	}
 }
 
