@@ -124,7 +124,7 @@ func (s Spec) pastTheRouter(t Template) string {
 // pastTheRoute finds an HTTPRoute that does not lead to the versions.
 func (s Spec) pastTheRoute(t Template) string {
 	o := named(t.objects, "HTTPRoute", "")
-	if o == nil || s.Router.Kind == "app-mesh" || s.Router.Route != "" && s.Router.Route != o.name {
+	if o == nil || s.Router.Kind == "app-mesh" {
 		return ""
 	}
 	if leadsTo(sub(o.node, "spec", "rules"), s.Service+"-"+strconv.Itoa(probe)) {

@@ -181,6 +181,33 @@ func TestRouting(t *testing.T) {
 	}
 }
 
+// The weights of one route are moved: not of another than that which gets the versions.
+func TestARouteBesideTheTemplatesOwnIsRefused(t *testing.T) {
+	const own = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: cart}\nspec: {rules: [{backendRefs: [${CANARY_ROUTES}]}]}\n"
+	const mesh = "apiVersion: appmesh.k8s.aws/v1beta2\nkind: VirtualNode\nmetadata: {name: \"cart-${CANARY_VERSION}\"}\nspec: {podSelector: {matchLabels: {version: \"${CANARY_VERSION}\"}}}\n---\n" +
+		"apiVersion: appmesh.k8s.aws/v1beta2\nkind: VirtualRouter\nmetadata: {name: cart}\nspec: {}\n"
+	for name, tt := range map[string]struct {
+		s    spec.Spec
+		want string // empty where it is taken
+	}{
+		"the same name":                 {withRouter(with(own), "", "cart"), ""},
+		"no name":                       {withRouter(with(own), "gateway-api", ""), ""},
+		"a route that exists":           {withRouter(with(), "", "shop"), ""},
+		"a route of the other kind":     {withRouter(with(mesh, own), "gateway-api", "cart"), ""},
+		"a typo":                        {withRouter(with(own), "", "crat"), `config_file:21:18: document 3 HTTPRoute: metadata.name: found "cart" beside router.route "crat" of deploy.json, expected one name in both, or no router.route`},
+		"a typo, with the router named": {withRouter(with(own), "gateway-api", "crat"), `"cart" beside router.route "crat"`},
+		"a typo in the mesh":            {withRouter(with(mesh), "", "crat"), `document 4 VirtualRouter: metadata.name: found "cart" beside router.route "crat"`},
+		"a typo beside both kinds":      {withRouter(with(mesh, own), "app-mesh", "crat"), `document 4 VirtualRouter: metadata.name`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := tt.s.Template()
+			if tt.want == "" && err != nil || tt.want != "" && (fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("Template() = %v; want %q", err, tt.want)
+			}
+		})
+	}
+}
+
 func TestJudgeable(t *testing.T) {
 	mesh := func(route, provider string) string {
 		return "apiVersion: appmesh.k8s.aws/v1beta2\nkind: VirtualNode\nmetadata: {name: \"cart-${CANARY_VERSION}\"}\nspec: {podSelector: {matchLabels: {version: \"${CANARY_VERSION}\"}}}\n---\n" +

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,7 @@ func (c *confinement) together(docs []document) {
 	if named(docs, "VirtualRouter", "") != nil && named(docs, "HTTPRoute", "") != nil && c.spec.Router.Kind == "" {
 		c.whole("a VirtualRouter and an HTTPRoute", "one of them, or router.kind in deploy.json")
 	}
+	c.ownRoute(docs, router)
 	if deployment == nil || back == nil {
 		return
 	}
@@ -58,6 +60,23 @@ func (c *confinement) together(docs []document) {
 		c.current = *back
 		c.selects(pods, "spec", "podSelector", "matchLabels")
 	}
+}
+
+// ownRoute holds router.route of deploy.json against the template's own route, which would get the
+// versions while the weights of the other one are moved. Where the template has none, the name
+// stands for a route that exists.
+func (c *confinement) ownRoute(docs []document, router string) {
+	kind := "HTTPRoute"
+	if router == "app-mesh" {
+		kind = "VirtualRouter"
+	}
+	own, route := named(docs, kind, ""), c.spec.Router.Route
+	if own == nil || route == "" || route == own.name {
+		return
+	}
+	c.current = *own
+	c.add(sub(own.node, "metadata", "name"), "metadata.name", fmt.Sprintf("%q beside router.route %q of deploy.json", own.name, route),
+		"one name in both, or no router.route")
 }
 
 // only gives the one document of that kind and name, and complains where it is
