@@ -23,7 +23,8 @@ type Config struct {
 	Clusters []Cluster `json:"clusters"`
 	// Services get a pipeline each. May be empty: rollouts can be started by hand.
 	Services []Service `json:"services"`
-	// Metrics completes the field metrics of every deploy.json, and is checked by the engine.
+	// Metrics completes the field metrics of every deploy.json, and is checked by the engine. Its
+	// auth_addresses are where a deploy.json may have a secret of Secrets sent, beside its address.
 	Metrics json.RawMessage `json:"metrics"`
 	// Workspaces are the ARNs of the Amazon Managed Prometheus workspaces to ask, Secrets those of
 	// the secrets that the field metrics of deploy.json files refers to.

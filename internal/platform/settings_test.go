@@ -14,7 +14,8 @@ func TestCheckMetricsFindsWhatCannotBeOpened(t *testing.T) {
 	for name, tt := range map[string]struct{ engine, block, want string }{
 		"the engine's source":           {engine, `{}`, ""},
 		"the document's own":            {``, `{"provider": "prometheus", "address": "https://prometheus.example"}`, ""},
-		"a secret that nobody looks up": {``, `{"provider": "prometheus", "address": "https://prometheus.example", "auth": {"bearer": "env:STEPCANARY_SECRET_NO_SUCH_TOKEN"}}`, ""},
+		"a secret at nobody's address":  {engine, `{"address": "https://prometheus.example", "auth": {"bearer": "env:STEPCANARY_SECRET_NO_SUCH_TOKEN"}}`, "auth_addresses"},
+		"a secret that nobody looks up": {`{"auth_addresses": ["https://prometheus.example"]}`, `{"provider": "prometheus", "address": "https://prometheus.example", "auth": {"bearer": "env:STEPCANARY_SECRET_NO_SUCH_TOKEN"}}`, ""},
 		"none":                          {``, `{}`, "provider"},
 		"a provider without an address": {``, `{"provider": "prometheus"}`, "address"},
 		"a field that is not known":     {`{"provider": "prometheus", "adress": "http://127.0.0.1:9090"}`, `{}`, "adress"},

@@ -119,7 +119,7 @@ func (w *world) host(t *testing.T, alter func(principal) principal) *lambdahost.
 				"STEPCANARY_STATE_MACHINE=" + localMachine,
 				// The stand-ins are on this machine, where a document may not lead unless the engine says so.
 				`STEPCANARY_HOOKS={"allow_loopback":true}`,
-				`STEPCANARY_METRICS={"provider":"prometheus","address":"` + w.prometheus + `","scrape_interval":"1s","lag":"1s","allow_loopback":true}`,
+				`STEPCANARY_METRICS={"provider":"prometheus","address":"` + w.prometheus + `","scrape_interval":"1s","lag":"1s","allow_loopback":true,"auth_addresses":["` + w.metrics + `"]}`,
 			}
 			for service, url := range w.services {
 				env = append(env, "AWS_ENDPOINT_URL_"+service+"="+url)

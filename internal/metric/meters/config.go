@@ -45,6 +45,9 @@ type Config struct {
 	// AllowLoopback lets a document name an address on this machine. Only the
 	// engine's configuration may say so.
 	AllowLoopback bool `json:"allow_loopback,omitempty"`
+	// AuthAddresses are addresses beside the engine's own to which a document may have a secret
+	// sent that it names; scheme, host and port count. Only the engine's configuration may say so.
+	AuthAddresses []string `json:"auth_addresses,omitempty"`
 
 	// own says that the address is the engine's.
 	own bool
@@ -110,16 +113,29 @@ func Parse(data []byte) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("metrics: %w: %v", fault.Invalid, err)
 	}
+	for _, a := range c.AuthAddresses {
+		if origin(a) == "" {
+			return Config{}, fmt.Errorf("metrics.auth_addresses: found %q: %w: a URL such as https://prometheus.example is expected", a, fault.Invalid)
+		}
+	}
 	return c, nil
 }
 
 // Merge fills the fields that a document leaves out from the engine's defaults.
 // A document with a provider of its own gets nothing from those of another one,
 // and one with an address of its own gets neither the engine's credentials nor
-// its certificate authorities: they would be sent to whomever it names.
+// its certificate authorities: they would be sent to whomever it names. For the
+// same reason one that names a secret itself is refused, unless the address is
+// the engine's or among its AuthAddresses.
 func Merge(engine, document Config) (Config, error) {
 	if document.AllowLoopback {
 		return Config{}, fmt.Errorf("metrics.allow_loopback: %w: it is the engine's to say", fault.Invalid)
+	}
+	if len(document.AuthAddresses) > 0 {
+		return Config{}, fmt.Errorf("metrics.auth_addresses: %w: it is the engine's to say", fault.Invalid)
+	}
+	if err := document.mayName(engine); err != nil {
+		return Config{}, err
 	}
 	c := document
 	c.AllowLoopback = engine.AllowLoopback

@@ -67,8 +67,10 @@ func TestOpenRefuses(t *testing.T) {
 		"a variable that is no secret":  {engine, `{"auth":{"bearer":"env:AWS_SECRET_ACCESS_KEY"}}`, `env:STEPCANARY_SECRET_NAME or the ARN`},
 		"a secret that is not there":    {engine, `{"auth":{"bearer":"env:STEPCANARY_SECRET_NONE"}}`, `the variable is not set`},
 		"two kinds of credentials":      {engine, `{"auth":{"bearer":"env:STEPCANARY_SECRET_A","sigv4":{}}}`, `one of bearer, basic, sigv4`},
-		"a secret over http":            {engine, `{"address":"http://x","auth":{"bearer":"env:STEPCANARY_SECRET_A"}}`, `https is expected`},
+		"a secret over http":            {`{"auth_addresses":["http://x"]}`, `{"provider":"prometheus","address":"http://x","auth":{"bearer":"env:STEPCANARY_SECRET_A"}}`, `https is expected`},
 		"loopback by the document":      {engine, `{"allow_loopback":true}`, `the engine's to say`},
+		"addresses by the document":     {engine, `{"auth_addresses":["https://x"]}`, `the engine's to say`},
+		"an address that is none":       {`{"auth_addresses":["prometheus.example"]}`, ``, `metrics.auth_addresses: found "prometheus.example"`},
 		"CloudWatch without a region":   {``, `{"provider":"cloudwatch"}`, `metrics.region`},
 		"CloudWatch with an address":    {``, `{"provider":"cloudwatch","region":"eu-west-1","address":"https://x"}`, `takes no address`},
 		"a negative duration":           {engine, `{"lag":"-1s"}`, `duration`},
@@ -141,6 +143,47 @@ func TestMergeKeepsCredentialsAtTheEnginesAddress(t *testing.T) {
 			got, err := meters.Merge(engine, tt.document)
 			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreUnexported(meters.Config{})); err != nil || diff != "" {
 				t.Errorf("Merge() = %v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+// Whoever may write deploy.json must not be able to read a secret of the engine's at an address of
+// their own.
+func TestASecretGoesToAddressesThatTheEngineKnows(t *testing.T) {
+	const engine = `{"provider":"prometheus","address":"https://prometheus.example/a"}`
+	const bearer, basic = `"auth":{"bearer":"env:STEPCANARY_SECRET_TOKEN"}`, `"auth":{"basic":{"username":"me","password":"arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-AbCdEf"}}`
+	listed := strings.Replace(engine, "{", `{"auth_addresses":["https://Team.example:443"],`, 1)
+	for name, tt := range map[string]struct {
+		engine, document string
+		ok               bool
+	}{
+		"the engine's address":                {engine, `{` + bearer + `}`, true},
+		"another path there":                  {engine, `{"address":"https://prometheus.example:443/b",` + bearer + `}`, true},
+		"an address of its own":               {engine, `{"address":"https://team.example",` + bearer + `}`, false},
+		"an address of its own, with basic":   {engine, `{"address":"https://team.example",` + basic + `}`, false},
+		"an address of its own, signed":       {engine, `{"address":"https://team.example","auth":{"sigv4":{}}}`, true},
+		"an address of its own, without auth": {engine, `{"address":"https://team.example"}`, true},
+		"another port":                        {engine, `{"address":"https://prometheus.example:9090/a",` + bearer + `}`, false},
+		"another scheme":                      {engine, `{"address":"http://prometheus.example/a",` + bearer + `}`, false},
+		"the engine's host as a user":         {engine, `{"address":"https://prometheus.example@team.example/a",` + bearer + `}`, false},
+		"a listed address":                    {listed, `{"address":"https://team.example/x",` + bearer + `}`, true},
+		"an address that is not listed":       {listed, `{"address":"https://other.example",` + bearer + `}`, false},
+		"an engine without an address":        {``, `{"provider":"prometheus","address":"https://team.example",` + bearer + `}`, false},
+		"an engine with another provider":     {`{"provider":"cloudwatch"}`, `{"provider":"prometheus","address":"https://team.example",` + bearer + `}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, err := meters.Parse([]byte(tt.engine))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := meters.Parse([]byte(tt.document))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = meters.Merge(e, d)
+			if (err == nil) != tt.ok || err != nil && (fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "auth_addresses")) {
+				t.Errorf("Merge() = %v; want ok %v", err, tt.ok)
 			}
 		})
 	}
