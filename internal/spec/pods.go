@@ -9,9 +9,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// capabilities and sysctls that the baseline level of Kubernetes' Pod Security
-// Standards allows.
+// What the baseline level of Kubernetes' Pod Security Standards allows, in its
+// version of Kubernetes 1.34.
 var (
+	profiles     = []string{"RuntimeDefault", "Localhost"}
+	seLinuxTypes = []string{"container_t", "container_init_t", "container_kvm_t", "container_engine_t"}
 	capabilities = []string{"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
 	sysctls      = []string{"kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_rmem", "net.ipv4.tcp_syncookies", "net.ipv4.tcp_wmem"}
 )
@@ -35,11 +37,11 @@ func (c *confinement) pod(at []string) {
 		c.add(template, place(at).with("spec").String(), "nothing", "a pod")
 		return
 	}
+	c.appArmor(sub(template, "metadata", "annotations"), place(at).with("metadata").with("annotations"))
 	at = place(at).with("spec")
 	for _, field := range []string{"hostNetwork", "hostPID", "hostIPC"} {
 		c.mustBe(spec, at, "false", "the node's own is not for pods of a service", field)
 	}
-	c.mustBe(spec, at, "true", "other users of the node would be seen", "hostUsers")
 	c.context(sub(spec, "securityContext"), place(at).with("securityContext"))
 	c.each(spec, at, "volumes", func(v *yaml.Node, at place) {
 		if p := sub(v, "hostPath"); p != nil {
@@ -76,11 +78,9 @@ func (c *confinement) context(n *yaml.Node, at place) {
 	c.mustBe(n, at, "false", "a privileged container is the node's root", "privileged")
 	c.mustBe(n, at, "Default", "the node's /proc is not for pods", "procMount")
 	c.mustBe(n, at, "false", "a host process is the node's own", "windowsOptions", "hostProcess")
-	for _, profile := range []string{"seccompProfile", "appArmorProfile"} {
-		if p := sub(n, profile, "type"); p != nil && p.Value == "Unconfined" {
-			c.add(p, at.with(profile).with("type").String(), describe(p), "RuntimeDefault or Localhost")
-		}
-	}
+	c.among(n, at, profiles, "seccompProfile", "type")
+	c.among(n, at, profiles, "appArmorProfile", "type")
+	c.among(n, at, seLinuxTypes, "seLinuxOptions", "type")
 	c.mustBe(n, at, "", "the node's own confinement stays", "seLinuxOptions", "user")
 	c.mustBe(n, at, "", "the node's own confinement stays", "seLinuxOptions", "role")
 	c.each(n, at, "sysctls", func(s *yaml.Node, at place) {
@@ -88,6 +88,28 @@ func (c *confinement) context(n *yaml.Node, at place) {
 			c.add(s, at.String(), strconv.Quote(brief(text(s, "name"))), "a sysctl of the baseline level of the Pod Security Standards")
 		}
 	})
+}
+
+// appArmor checks the annotations by which pods were confined before there was a field for it.
+func (c *confinement) appArmor(annotations *yaml.Node, at place) {
+	if annotations == nil || annotations.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(annotations.Content); i += 2 {
+		key, profile := annotations.Content[i].Value, annotations.Content[i+1]
+		if strings.HasPrefix(key, "container.apparmor.security.beta.kubernetes.io/") && profile.Value != "runtime/default" && !strings.HasPrefix(profile.Value, "localhost/") {
+			c.add(profile, at.with(key).String(), describe(profile), "runtime/default or localhost/PROFILE")
+		}
+	}
+}
+
+// among refuses every value under keys that is not allowed; absent is fine.
+func (c *confinement) among(n *yaml.Node, at place, allowed []string, keys ...string) {
+	v := sub(n, keys...)
+	if v == nil || v.Kind == yaml.ScalarNode && slices.Contains(allowed, v.Value) {
+		return
+	}
+	c.add(v, slices.Concat(at, keys).String(), describe(v), "one of "+strings.Join(allowed, ", "))
 }
 
 // mustBe refuses every other value than the one under keys; absent is fine.
