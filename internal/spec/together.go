@@ -47,6 +47,7 @@ func (c *confinement) together(docs []document) {
 		c.current = *service
 		c.selectsAll()
 	}
+	c.budgets(docs, pods)
 	c.scales(docs, *deployment)
 	for i, d := range docs {
 		if d.kind != autoscalerKind {
@@ -113,13 +114,20 @@ func named(docs []document, kind, name string) *document {
 // selects holds a selector of the current document against the labels of the
 // version's pods: it has to lead to them, and to no other version's.
 func (c *confinement) selects(labels *yaml.Node, keys ...string) {
+	if !c.leads(labels, keys...) {
+		c.add(sub(c.current.node, keys...), strings.Join(keys, "."), "labels that every version has", "one with ${"+varVersion+"}, so that the versions are told apart")
+	}
+}
+
+// leads complains where a selector does not lead to the version's pods, and tells whether it has the
+// version in it.
+func (c *confinement) leads(labels *yaml.Node, keys ...string) (versioned bool) {
 	selector := sub(c.current.node, keys...)
 	path := strings.Join(keys, ".")
 	if selector == nil || selector.Kind != yaml.MappingNode || len(selector.Content) == 0 {
 		c.add(selector, path, "nothing", "labels of the version's pods")
-		return
+		return true
 	}
-	versioned := false
 	for i := 0; i+1 < len(selector.Content); i += 2 {
 		key, value := selector.Content[i], selector.Content[i+1]
 		if got := text(labels, key.Value); got != value.Value {
@@ -127,9 +135,7 @@ func (c *confinement) selects(labels *yaml.Node, keys ...string) {
 		}
 		versioned = versioned || strings.Contains(value.Value, strconv.Itoa(probe))
 	}
-	if !versioned {
-		c.add(selector, path, "labels that every version has", "one with ${"+varVersion+"}, so that the versions are told apart")
-	}
+	return versioned
 }
 
 // selectsAll refuses a shared Service that leads to one version: its users would all go to the new
@@ -143,6 +149,17 @@ func (c *confinement) selectsAll() {
 		key, value := selector.Content[i], selector.Content[i+1]
 		if strings.Contains(key.Value+" "+value.Value, strconv.Itoa(probe)) {
 			c.add(value, "spec.selector."+key.Value, describe(value), "a label that every version has: this Service serves them all, and users must not jump to pods that are not ready")
+		}
+	}
+}
+
+// budgets keeps a PodDisruptionBudget to the service's pods: an empty selector is every pod of the
+// namespace, whose nodes could not be drained any more. Without a selector it is none.
+func (c *confinement) budgets(docs []document, pods *yaml.Node) {
+	for i, d := range docs {
+		if d.kind == "PodDisruptionBudget" && sub(d.node, "spec", "selector") != nil {
+			c.current = docs[i]
+			c.leads(pods, "spec", "selector", "matchLabels")
 		}
 	}
 }
