@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -72,13 +71,9 @@ func (s server) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", s.listen)
+	listener, err := local.Listen(s.listen)
 	if err != nil {
-		return fmt.Errorf("serve: %w", err)
-	}
-	if a, ok := listener.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
-		_ = listener.Close()
-		return fmt.Errorf("serve: --listen %s: a loopback address is expected: whoever reaches the API can roll services out", s.listen)
+		return fmt.Errorf("serve: --listen: %w", err)
 	}
 	if s.lambda == "" { // functions elsewhere have settings of their own
 		if err := kube.CheckKubeconfig(s.settings.Kubeconfig, s.settings.Context); err != nil {

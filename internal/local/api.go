@@ -23,15 +23,10 @@ const maxRequest = 8 << 20
 //
 // Signatures are not checked: whoever reaches the port may do everything.
 // Requests that a browser was led to make are refused, by their Origin or by a
-// Host that is neither a loopback one nor among hosts.
-func API(e *Engine, hosts ...string) http.Handler {
-	return &api{e: e, hosts: hosts}
-}
+// Host that is no loopback one.
+func API(e *Engine) http.Handler { return &api{e: e} }
 
-type api struct {
-	e     *Engine
-	hosts []string
-}
+type api struct{ e *Engine }
 
 // ServeHTTP answers one request.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -86,8 +81,7 @@ func (a *api) answer(w http.ResponseWriter, r *http.Request) (int, any) {
 // refused says why a request may come from a web page that has no business
 // here. Command-line tools and SDKs send no Origin.
 func (a *api) refused(r *http.Request) string {
-	host := hostOf(r.Host)
-	if !a.known(host) {
+	if !isLoopback(hostOf(r.Host)) {
 		return fmt.Sprintf("the Host %q is not one of this server's", r.Host)
 	}
 	if o := r.Header.Get("Origin"); o != "" {
@@ -109,32 +103,24 @@ func hostOf(hostport string) string {
 	return strings.Trim(hostport, "[]")
 }
 
-func (a *api) known(host string) bool {
-	if isLoopback(host) {
-		return true
-	}
-	for _, h := range a.hosts {
-		if strings.EqualFold(h, host) {
-			return true
-		}
-	}
-	return false
-}
-
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // Listen opens a port for the API. Anybody who reaches it may start and stop
-// executions, so an address that other machines reach is refused unless remote.
-func Listen(address string, remote bool) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(address)
+// executions, so an address that other machines reach is refused.
+func Listen(address string) (net.Listener, error) {
+	at, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w", address, err)
 	}
-	if !remote && !isLoopback(host) {
-		return nil, fmt.Errorf("listen on %q: other machines could reach it; expected a loopback address such as 127.0.0.1:8083", address)
+	if !at.IP.IsLoopback() {
+		return nil, fmt.Errorf("listen on %q: a loopback address is expected, such as 127.0.0.1:8083: whoever reaches the API can roll services out", address)
 	}
-	return net.Listen("tcp", address)
+	l, err := net.ListenTCP("tcp", at)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: %w", address, err)
+	}
+	return l, nil
 }

@@ -132,7 +132,7 @@ var table = []Mutant{
 	{"deploy.json without an image takes the lock", prepare, "", "if err := doc.Complete(\"deploy.json\"); err != nil {", "if err := error(nil); err != nil {", "9", flow, "TestBadInputIsRefusedBeforeAnythingChanges"},
 
 	{"another site's page may use the local API", "internal/local/api.go", "", "if err != nil || u.Host != r.Host {", "if _ = u; err != nil {", "10", "internal/local", "TestAPIRefuses"},
-	{"the local API listens to other machines", "internal/local/api.go", "", "if !remote && !isLoopback(host) {", "if false && host == \"\" {", "10", "internal/local", "TestListenStaysOnLoopbackUnlessToldOtherwise"},
+	{"the local API listens to other machines", "internal/local/api.go", "", "if !at.IP.IsLoopback() {", "if false {", "10", "internal/local", "TestListenStaysOnLoopback"},
 
 	{"a busy cluster is not tried again", machine, `"ResultPath": "$.ready",`, `"Canary.Transient"`, `"Canary.Passing"`, "7", flow, "TestPassingTroubleOfEveryCallIsBorne"},
 	{"a killed function is not tried again", machine, `"ResultPath": "$.deployed",`, `"Lambda.Unknown"`, `"Lambda.Unknowable"`, "7", "statemachine", "TestPassingTroubleIsTriedAgain"},
