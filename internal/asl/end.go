@@ -37,13 +37,19 @@ func (s *stepper) abandon(f *Frame) {
 	}
 }
 
+// expired tells whether the time of the whole execution is over.
+func (s *stepper) expired() bool {
+	d := s.x.Deadline
+	return !d.IsZero() && !s.env.Now.Before(d)
+}
+
 // wake does all that is due.
 func (s *stepper) wake() {
 	now := s.env.Now
 	if s.x.Status != Running {
 		return
 	}
-	if d := s.x.Deadline; !d.IsZero() && !now.Before(d) {
+	if s.expired() {
 		s.end(TimedOut, s.root(), Failure{})
 		return
 	}

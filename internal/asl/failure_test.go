@@ -226,6 +226,24 @@ func TestMachineTimeout(t *testing.T) {
 	}
 }
 
+// An engine that was down when an execution's time ended may hear of a stop before it looks at the clock.
+func TestAStopThatComesAfterTheTimeIsOver(t *testing.T) {
+	const machine = `{"TimeoutSeconds":60,"StartAt":"A","States":{"A":{` + arnF + `,"End":true}}}`
+	for after, want := range map[time.Duration]string{
+		time.Minute - time.Millisecond: "ABORTED Operator: <absent>",
+		time.Minute:                    "TIMED_OUT <absent>: <absent>",
+		time.Hour:                      "TIMED_OUT <absent>: <absent>",
+	} {
+		p := newPlayer(t, machine, `{}`)
+		p.now = p.now.Add(after)
+		kind := "Operator"
+		p.step(Stopped{Failure{Error: &kind}})
+		if got := p.outcome(); got != want || len(p.gone) != 1 {
+			t.Errorf("stopped after %v: %s, %d calls given up; want %s and 1", after, got, len(p.gone), want)
+		}
+	}
+}
+
 func TestStopEndsEverything(t *testing.T) {
 	p := newPlayer(t, `"A":{"Type":"Parallel","Branches":[{"StartAt":"B","States":{"B":{`+arnF+`,"End":true}}},{"StartAt":"C","States":{"C":{"Type":"Wait","Seconds":9,"End":true}}}],"End":true}`, `{}`)
 	kind := "Operator"

@@ -11,7 +11,8 @@ import (
 //
 // A Returned event that nobody waits for is no error: the task may have timed
 // out, or been answered by its token. Begun, Woken and Returned events for an
-// execution that has ended do nothing.
+// execution that has ended do nothing. A Stopped event that comes when the time
+// of the whole is over finds that it has timed out.
 func (d *Definition) Step(x *Execution, ev Event, env Env) (Result, error) {
 	s := &stepper{d: d, x: x, env: env, data: map[int]any{}}
 	switch ev := ev.(type) {
@@ -37,7 +38,11 @@ func (d *Definition) Step(x *Execution, ev Event, env Env) (Result, error) {
 		if x.Status != Running {
 			return Result{}, ErrNotRunning
 		}
-		s.end(Aborted, s.root(), ev.Failure)
+		if s.expired() {
+			s.end(TimedOut, s.root(), Failure{})
+		} else {
+			s.end(Aborted, s.root(), ev.Failure)
+		}
 	case Redriven:
 		if x.Status == Running || x.Status == Succeeded || x.LastEvent >= MaxEvents-1 {
 			return Result{}, ErrNotRedrivable
