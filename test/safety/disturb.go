@@ -283,7 +283,10 @@ func (r *run) act(k Kind) {
 	case Stop:
 		_, _ = r.engine.Stop(r.main(), asl.Failure{})
 	case Expire:
-		_, _ = r.engine.Stop(r.main(), asl.Failure{Error: ptr("States.Timeout")})
+		// The engine looks at the clock when it is told something. A stop that comes when the time is
+		// over does nothing else.
+		r.disk.expire(r.main(), r.clock.Now())
+		_, _ = r.engine.Stop(r.main(), asl.Failure{})
 	case Abort:
 		r.ask("Canary.Aborted", "a person said so")
 	case Pause:
@@ -356,7 +359,5 @@ func (r *run) token() string {
 	r.tokens++
 	return fmt.Sprintf("AQCE-%d-of-this-run", r.tokens)
 }
-
-func ptr[T any](v T) *T { return &v }
 
 func weightsText(w map[string]rollout.Weight) string { return fmt.Sprint(w) }

@@ -89,7 +89,7 @@ const (
 const (
 	// Stop is StopExecution.
 	Stop Kind = "stop"
-	// Expire ends the execution as its time limit would.
+	// Expire ends the execution by its time limit.
 	Expire Kind = "expire"
 	// Abort, Pause, Resume, PauseResume and PromoteNow are a person's.
 	Abort       Kind = "abort"

@@ -145,6 +145,7 @@ var sometimes = []string{
 	"an execution ended Canary.Refused",
 	"an execution ended Canary.RolledBack",
 	"an execution ended SUCCEEDED",
+	"an execution ended TIMED_OUT",
 	"an execution ended without a Catch",
 	"an operator was called",
 	"stable was dead, and users were given to the canary",

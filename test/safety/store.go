@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/local"
@@ -46,6 +47,19 @@ func (d *disk) crashed() *disk {
 		out.kept[arn] = n
 	}
 	return out
+}
+
+// expire moves the time limit of an execution that runs to now, in what is stored and in what the
+// engine works on. It is called between two steps of the engine, when both say the same.
+func (d *disk) expire(arn string, now time.Time) {
+	k := d.kept[arn]
+	if k.record.Execution.Status != asl.Running {
+		return
+	}
+	k.record.Execution.Deadline, k.stamp = now.Truncate(time.Millisecond), stamp{}
+	if d.careful {
+		k.saved = save(k.record)
+	}
 }
 
 func save(r local.Record) []byte {
