@@ -123,8 +123,10 @@ type Ready struct {
 	Gates  []Said       `json:"gates,omitempty"`
 	Needs  rollout.Need `json:"needs,omitempty"`
 	Waived bool         `json:"waived,omitempty"`
-	Heard  string       `json:"heard,omitempty"`
-	Told   hook.Told    `json:"told,omitzero"`
+	// Seen is the last request that there was, Heard the last one that was for this step.
+	Seen  string    `json:"seen,omitempty"`
+	Heard string    `json:"heard,omitempty"`
+	Told  hook.Told `json:"told,omitzero"`
 }
 
 // A Shift is what ShiftWeight wrote and saw.

@@ -65,10 +65,15 @@ type waiter struct {
 }
 
 // hear takes up a person's word about gates that keep silent. Every other request is for a
-// later step to hear.
+// later step to hear, and so is one that came before anybody was asked: it says nothing about a gate
+// that falls silent after it.
 func (w *waiter) hear(asked *Asked) {
 	wish, id, ok := asked.wish()
-	if ok && id != w.out.Heard && w.out.Needs == rollout.NeedGate && (wish == rollout.WishResume || wish == rollout.WishPromote) {
+	if !ok || id == w.out.Seen {
+		return
+	}
+	w.out.Seen = id
+	if w.out.Needs == rollout.NeedGate && (wish == rollout.WishResume || wish == rollout.WishPromote) {
 		w.out.Heard, w.out.Waived = id, true
 	}
 }

@@ -248,6 +248,41 @@ func TestAPersonDecidesAboutASilentGate(t *testing.T) {
 	}
 }
 
+// What a person said before anybody was asked about the gate is no word about it: neither while pods
+// start, nor while the gate has time left.
+func TestAnEarlierWordIsNoneAboutAGate(t *testing.T) {
+	t.Parallel()
+	for _, w := range []rollout.Wish{rollout.WishResume, rollout.WishPromote} {
+		for _, after := range []time.Duration{10 * time.Second, 3 * time.Minute} {
+			s, _ := inTown(t, says(503, ""))
+			s.cluster.Behave("shop", "checkout-2", cluster.Script{ReadyAfter: time.Minute})
+			extra := gate("pre-rollout", nil)
+			extra["on_undecided"], extra["pause_limit"] = "ask", "1h"
+			arn := s.begin(extra)
+			s.ask(arn, after, fault.Asked, wish(1, w))
+			if e := s.end(arn); !strings.HasSuffix(e.path, back) || !strings.Contains(e.cause, "nobody answered within 1h0m0s") {
+				t.Errorf("%s after %v: path %s (%s); want that nobody answered", w, after, e.path, e.cause)
+			}
+		}
+	}
+}
+
+// A word that was for a later step reaches it, though a gate was open to question meanwhile.
+func TestAnEarlierWordIsHeardByItsStep(t *testing.T) {
+	t.Parallel()
+	s, _ := inTown(t, after(8, notYet, yes))
+	s.cluster.Behave("shop", "checkout-2", cluster.Script{ReadyAfter: time.Minute})
+	extra := gate("pre-rollout", fields{"limit": "90s"})
+	extra["on_undecided"], extra["pause_limit"] = "ask", "1h"
+	arn := s.begin(extra)
+	s.ask(arn, 10*time.Second, fault.Asked, wish(1, rollout.WishPromote))
+	e := s.end(arn)
+	shifts := strings.Count(e.path, "ShiftWeight")
+	if !strings.HasSuffix(e.path, promoted) || shifts != 2 {
+		t.Errorf("path %s (%s), %d shifts; want the first weight, and 100 %% at once", e.path, e.cause, shifts)
+	}
+}
+
 // A person's word about a gate before the first weight is no approval of the first step.
 func TestAWordAboutAGateIsNoApproval(t *testing.T) {
 	t.Parallel()
