@@ -1,15 +1,27 @@
 package flow_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/record"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 )
+
+// over is the deploy.json of a service over a route that is not in its template, by a name that somebody may mistype.
+// Nothing but Kubernetes judges it.
+func over(name string) fields {
+	template := enginetest.Template[:strings.Index(enginetest.Template, "---\napiVersion: gateway.networking.k8s.io/v1")]
+	return fields{
+		"strategy": "replace", "config_file": base64.StdEncoding.EncodeToString([]byte(template)),
+		"router": fields{"kind": "gateway-api", "route": name},
+	}
+}
 
 // wipe is what the deletion of the Lease leaves.
 func (s *scene) wipe() {
@@ -108,13 +120,13 @@ func TestAServiceIsNotForgottenWithItsRoute(t *testing.T) {
 		input fields
 		says  string
 	}{
-		"deploy.json names another route": {func(*scene) {}, fields{"router": fields{"kind": "gateway-api", "route": "chekout"}},
+		"deploy.json names another route": {func(*scene) {}, over("chekout"),
 			"deploy.json names route chekout (gateway-api) now, and checkout (gateway-api) still sends requests to checkout-1"},
 		"the route is away": {func(s *scene) { s.router.Drop(route) }, nil, "it is not there, and checkout-1 is recorded as what serves"},
 		"the route and the Lease are away": {func(s *scene) { s.router.Drop(route); s.wipe() }, nil,
 			"neither it nor the Lease is there to say which of the service's versions serves"},
 		"the route is away, and another one is named": {func(s *scene) { s.router.Drop(route) },
-			fields{"router": fields{"kind": "gateway-api", "route": "chekout"}}, "read route chekout: Canary.Refused: it is not there"},
+			over("chekout"), "read route chekout: Canary.Refused: it is not there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,7 +158,7 @@ func TestAServiceMayMoveToAnotherRoute(t *testing.T) {
 	moved := route
 	moved.Route = "shop-front"
 	s.router.Define(moved, weights{"checkout-1": 100})
-	if e := s.run(fields{"strategy": "replace", "router": fields{"kind": "gateway-api", "route": "shop-front"}}); e.Status != asl.Succeeded {
+	if e := s.run(over("shop-front")); e.Status != asl.Succeeded {
 		t.Fatalf("path %s (%s)", e.path, e.cause)
 	}
 	if served := s.router.Served(moved, s.clock.Now()); served["checkout-2"] != 100 {
