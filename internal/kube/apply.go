@@ -30,21 +30,34 @@ type pending struct {
 // Apply writes the objects in the order in which they need each other. All are
 // looked at before the first is written.
 func (c *Cluster) Apply(ctx context.Context, objects []workload.Object, o workload.Ownership) error {
-	todo, err := c.look(ctx, objects, o)
+	todo, err := c.look(ctx, objects, o, c.client.Get)
 	if err != nil {
 		return err
 	}
+	return c.write(ctx, todo, o)
+}
+
+// write sends the objects. What is wrong with one object says nothing of the next, so that a dry run
+// tells it of all.
+func (c *Cluster) write(ctx context.Context, todo []pending, o workload.Ownership, dryRun ...string) error {
 	slices.SortStableFunc(todo, func(a, b pending) int {
 		return slices.Index(order, a.object.Kind()) - slices.Index(order, b.object.Kind())
 	})
 	kinds := kindsOf(todo, o)
+	var refused error
 	for _, p := range todo {
 		p.scaled = strings.Contains(kinds, "HorizontalPodAutoscaler")
-		if err := c.apply(ctx, p, o, kinds); err != nil {
-			return Fault(fmt.Sprintf("apply %v", p.object), err)
+		err := c.apply(ctx, p, o, kinds, dryRun)
+		if apierrors.IsNotFound(err) { // not the object, which is what is written
+			err = fmt.Errorf("%w: the cluster lacks its kind or its namespace: %w", fault.Invalid, err)
 		}
+		err = Fault(fmt.Sprintf("apply %v", p.object), err)
+		if err != nil && (len(dryRun) == 0 || fault.Of(err) != fault.Invalid) {
+			return err
+		}
+		refused = errors.Join(refused, err)
 	}
-	return nil
+	return refused
 }
 
 // annotationKinds lists, on the Deployment, of which kinds its version has objects,
@@ -63,7 +76,7 @@ func kindsOf(todo []pending, o workload.Ownership) string {
 
 // look reads what exists of the objects, refuses what is not ours to write, and
 // leaves out what stays as it is.
-func (c *Cluster) look(ctx context.Context, objects []workload.Object, o workload.Ownership) ([]pending, error) {
+func (c *Cluster) look(ctx context.Context, objects []workload.Object, o workload.Ownership, get getter) ([]pending, error) {
 	var todo []pending
 	var refused error
 	for _, obj := range objects {
@@ -75,7 +88,7 @@ func (c *Cluster) look(ctx context.Context, objects []workload.Object, o workloa
 			return nil, fmt.Errorf("apply %v: %w: namespace %q; the service's own, %q, is expected",
 				obj, fault.Invalid, obj.Namespace(), o.Service.Namespace)
 		}
-		live, err := c.client.Get(ctx, resource, obj.Namespace(), obj.Name())
+		live, err := get(ctx, resource, obj.Namespace(), obj.Name())
 		switch {
 		case apierrors.IsNotFound(err):
 			todo = append(todo, pending{object: obj, resource: resource})
@@ -94,7 +107,7 @@ func (c *Cluster) look(ctx context.Context, objects []workload.Object, o workloa
 	return todo, nil
 }
 
-func (c *Cluster) apply(ctx context.Context, p pending, o workload.Ownership, kinds string) error {
+func (c *Cluster) apply(ctx context.Context, p pending, o workload.Ownership, kinds string, dryRun []string) error {
 	ctx, cancel := Within(ctx)
 	defer cancel()
 	u, err := labelled(p, o)
@@ -106,7 +119,9 @@ func (c *Cluster) apply(ctx context.Context, p pending, o workload.Ownership, ki
 	}
 	in := c.client.In(p.object.Namespace(), p.resource)
 	if p.object.CreateOnly() {
-		_, err := in.Create(ctx, u, metav1.CreateOptions{FieldManager: workload.Manager})
+		// Strict, as an apply is by itself: a field that the kind does not have would be dropped.
+		_, err := in.Create(ctx, u, metav1.CreateOptions{
+			FieldManager: workload.Manager, FieldValidation: metav1.FieldValidationStrict, DryRun: dryRun})
 		if apierrors.IsAlreadyExists(err) {
 			return nil
 		}
@@ -114,9 +129,13 @@ func (c *Cluster) apply(ctx context.Context, p pending, o workload.Ownership, ki
 	}
 	// By force, because look saw that the object is ours: a field that a person edited by
 	// hand goes back to what the template says.
-	stored, err := in.Apply(ctx, p.object.Name(), u, metav1.ApplyOptions{FieldManager: workload.Manager, Force: true})
+	stored, err := in.Apply(ctx, p.object.Name(), u, metav1.ApplyOptions{
+		FieldManager: workload.Manager, Force: true, DryRun: dryRun})
 	if err != nil {
 		return err
+	}
+	if len(dryRun) > 0 {
+		return expected(p, stored)
 	}
 	if p.object.Kind() == "Deployment" {
 		c.client.know(p.object.Namespace(), p.object.Name(), stored.GetUID())

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/kube"
 	"github.com/stepcanary/stepcanary/internal/kube/kubetest"
 	"github.com/stepcanary/stepcanary/internal/workload"
@@ -30,6 +31,7 @@ func TestCluster(t *testing.T) {
 			Crash: func(t *testing.T, name string) {
 				k.Set(name, kubetest.Waiting("CrashLoopBackOff", "back-off 10s", 1, kubetest.Exited(1, "Error")))
 			},
+			Refuse: func(t *testing.T, words string) { refuse(t, c, words) },
 			Delete: func(t *testing.T, name string) {
 				if err := c.In(c.Namespace, kube.Deployments).Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
 					t.Fatal(err)
@@ -37,6 +39,36 @@ func TestCluster(t *testing.T) {
 			},
 		}
 	})
+}
+
+// refuse sets up an admission policy against Deployments in the test's namespace, and waits until it
+// is in force.
+func refuse(t *testing.T, c kubetest.Cluster, words string) {
+	t.Helper()
+	const api = "admissionregistration.k8s.io/v1"
+	c.Create(t, kubetest.Policies, kubetest.Object(api, "ValidatingAdmissionPolicy", c.Namespace, map[string]any{"spec": map[string]any{
+		"matchConstraints": map[string]any{"resourceRules": []any{map[string]any{
+			"apiGroups": []any{"apps"}, "apiVersions": []any{"v1"}, "resources": []any{"deployments"}, "operations": []any{"CREATE"}}}},
+		"validations": []any{map[string]any{"expression": "false", "message": words}},
+	}}))
+	c.Create(t, kubetest.PolicyBindings, kubetest.Object(api, "ValidatingAdmissionPolicyBinding", c.Namespace, map[string]any{"spec": map[string]any{
+		"policyName": c.Namespace, "validationActions": []any{"Deny"},
+		"matchResources": map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]any{"kubernetes.io/metadata.name": c.Namespace}}},
+	}}))
+	t.Cleanup(func() {
+		c.Delete(t, kubetest.PolicyBindings, c.Namespace)
+		c.Delete(t, kubetest.Policies, c.Namespace)
+	})
+	service := workload.Service{Namespace: c.Namespace, Name: "probe"}
+	for deadline := time.Now().Add(workloadtest.Patience); ; time.Sleep(50 * time.Millisecond) {
+		err := kube.NewCluster(c.Client).DryRun(t.Context(), workloadtest.Objects(service, 1), workload.Ownership{Service: service, Version: 1})
+		if fault.Of(err) == fault.Invalid {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the policy is not in force after %v: %v", workloadtest.Patience, err)
+		}
+	}
 }
 
 // cannotPull attempts again and again, with a pause after each attempt, until the

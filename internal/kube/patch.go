@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -72,6 +73,9 @@ func (c *Client) Get(ctx context.Context, r schema.GroupVersionResource, namespa
 	ctx, cancel := Within(ctx)
 	defer cancel()
 	o, err := c.In(namespace, r).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		c.Recall(r, namespace, name) // whatever was seen is gone
+	}
 	if err != nil {
 		return nil, err
 	}

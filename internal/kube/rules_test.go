@@ -48,6 +48,7 @@ func tour(ctx context.Context, c *kube.Client, s shop, n kube.Needs, objects []w
 	try("give lock back", err)
 	_, err = cluster.Versions(ctx, s.service)
 	try("versions", err)
+	try("dry run", cluster.DryRun(ctx, objects, s.owner(1)))
 	for range 2 {
 		try("apply", cluster.Apply(ctx, objects, s.owner(1)))
 	}

@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"context"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -25,6 +27,17 @@ func (c *Client) Remember(r schema.GroupVersionResource, o *unstructured.Unstruc
 		clear(c.seen)
 	}
 	c.seen[seenKey(r, o.GetNamespace(), o.GetName())] = o
+}
+
+// sight gives a route as it was last seen, and reads every other object.
+func (c *Client) sight(ctx context.Context, r schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error) {
+	c.mu.Lock()
+	o := c.seen[seenKey(r, namespace, name)]
+	c.mu.Unlock()
+	if o != nil {
+		return o, nil
+	}
+	return c.Get(ctx, r, namespace, name)
 }
 
 // Recall gives a route as it was last seen, and forgets it; nil where it was not.

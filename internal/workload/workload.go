@@ -98,6 +98,11 @@ type Cluster interface {
 	// route) are written only where they do not exist.
 	Apply(ctx context.Context, objects []Object, o Ownership) error
 
+	// DryRun asks whether the cluster would take what Apply would write, and writes nothing.
+	// Whoever has a say there has it: types and bounds of all kinds, quotas on the objects,
+	// admission policies. Errors are those of Apply.
+	DryRun(ctx context.Context, objects []Object, o Ownership) error
+
 	// Follow watches one version.
 	Follow(ctx context.Context, s Service, v Version) (Follower, error)
 

@@ -73,9 +73,11 @@ const Played = "stepcanary.dev/played"
 
 // The resources that have no namespace.
 var (
-	Namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	Nodes      = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
-	Meshes     = schema.GroupVersionResource{Group: "appmesh.k8s.aws", Version: "v1beta2", Resource: "meshes"}
+	Namespaces     = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	Nodes          = schema.GroupVersionResource{Version: "v1", Resource: "nodes"}
+	Policies       = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicies"}
+	PolicyBindings = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings"}
+	Meshes         = schema.GroupVersionResource{Group: "appmesh.k8s.aws", Version: "v1beta2", Resource: "meshes"}
 )
 
 // KeepMeshesOut lets every mesh of the cluster leave the namespaces alone that are
@@ -121,7 +123,8 @@ func Object(apiVersion, kind, name string, more map[string]any) *unstructured.Un
 }
 
 func (c Cluster) space(r schema.GroupVersionResource) string {
-	if r == Namespaces || r == Nodes || r == Meshes {
+	switch r {
+	case Namespaces, Nodes, Meshes, Policies, PolicyBindings:
 		return ""
 	}
 	return c.Namespace
@@ -140,7 +143,7 @@ func (c Cluster) Create(t *testing.T, r schema.GroupVersionResource, o *unstruct
 // Delete deletes an object, if it is there.
 func (c Cluster) Delete(t *testing.T, r schema.GroupVersionResource, name string) {
 	t.Helper()
-	err := c.hands.In(c.space(r), r).Delete(t.Context(), name, metav1.DeleteOptions{})
+	err := c.hands.In(c.space(r), r).Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		t.Fatalf("delete %s %s: %v", r.Resource, name, err)
 	}

@@ -5,6 +5,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,7 +19,7 @@ import (
 )
 
 // A Cluster is a workload.Cluster in memory. Its operations are named
-// workload.Versions, Adopt, Apply, Follow, Next, Remove and Tell for the hooks of
+// workload.Versions, Adopt, Apply, DryRun, Follow, Next, Remove and Tell for the hooks of
 // the core.
 type Cluster struct {
 	core *memory.Core
@@ -33,6 +34,7 @@ type Cluster struct {
 	owned       map[workload.Service]map[string]bool // keys of the objects that were applied for it
 	deployments map[string]*deployment
 	scripts     map[string]Script
+	refusals    map[string]string // words by namespace and kind
 	notes       []workload.Note
 }
 
@@ -44,6 +46,7 @@ func New(c *memory.Core) *Cluster {
 		owned:       map[workload.Service]map[string]bool{},
 		deployments: map[string]*deployment{},
 		scripts:     map[string]Script{},
+		refusals:    map[string]string{},
 	}
 }
 
@@ -70,6 +73,11 @@ func (c *Cluster) Behave(namespace, name string, s Script) {
 			d.script = s
 		}
 	})
+}
+
+// Refuse lets the cluster take no object of a kind any more, with these words; empty ones end that.
+func (c *Cluster) Refuse(namespace, kind, words string) {
+	c.core.Change(func() { c.refusals[path(namespace, kind)] = words })
 }
 
 // Place puts a Deployment and a Service there that are somebody else's.
@@ -161,11 +169,8 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 // Apply writes the objects.
 func (c *Cluster) Apply(ctx context.Context, objects []workload.Object, o workload.Ownership) error {
 	return c.core.Call(ctx, "workload.Apply", func() error {
-		for _, obj := range objects {
-			have, exists := c.objects[objectKey(obj.Namespace(), obj.Kind(), obj.Name())]
-			if exists && !o.Keeps(obj, have.labels) && !o.Owned(have.labels) {
-				return fmt.Errorf("apply %v: %w: %s", obj, fault.Invalid, workload.Describe(have.labels))
-			}
+		if err := c.judge(objects, o); err != nil {
+			return err
 		}
 		for _, obj := range objects {
 			c.apply(obj, o)
@@ -173,6 +178,28 @@ func (c *Cluster) Apply(ctx context.Context, objects []workload.Object, o worklo
 		}
 		return nil
 	})
+}
+
+// DryRun asks whether Apply would be taken.
+func (c *Cluster) DryRun(ctx context.Context, objects []workload.Object, o workload.Ownership) error {
+	return c.core.Call(ctx, "workload.DryRun", func() error { return c.judge(objects, o) })
+}
+
+// judge refuses what is somebody else's, and what the cluster was told to refuse.
+func (c *Cluster) judge(objects []workload.Object, o workload.Ownership) error {
+	var refused error
+	for _, obj := range objects {
+		have, exists := c.objects[objectKey(obj.Namespace(), obj.Kind(), obj.Name())]
+		words := c.refusals[path(obj.Namespace(), obj.Kind())]
+		switch {
+		case exists && o.Keeps(obj, have.labels):
+		case exists && !o.Owned(have.labels):
+			refused = errors.Join(refused, fmt.Errorf("apply %v: %w: %s", obj, fault.Invalid, workload.Describe(have.labels)))
+		case words != "":
+			refused = errors.Join(refused, fmt.Errorf("apply %v: %w: %s", obj, fault.Invalid, words))
+		}
+	}
+	return refused
 }
 
 func (c *Cluster) apply(obj workload.Object, o workload.Ownership) {

@@ -32,6 +32,7 @@ func TestCluster(t *testing.T) {
 			},
 			CannotPull: behave(cluster.Script{PullFails: true}),
 			Crash:      behave(cluster.Script{CrashAfter: time.Nanosecond}),
+			Refuse:     func(_ *testing.T, words string) { c.Refuse(service.Namespace, "Deployment", words) },
 			Delete:     func(_ *testing.T, name string) { c.Delete(service.Namespace, name) },
 		}
 	})

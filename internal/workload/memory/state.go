@@ -18,6 +18,9 @@ func (c *Cluster) AppendState(b []byte) []byte {
 			d := c.deployments[key]
 			b = fmt.Appendf(b, "%s %+v applied %d scaled %d %+v\n", key, d.version, d.applied.UnixNano(), d.scaled, d.script)
 		}
+		for _, key := range slices.Sorted(maps.Keys(c.refusals)) {
+			b = fmt.Appendf(b, "%s is refused: %s\n", key, c.refusals[key])
+		}
 		for _, key := range slices.Sorted(maps.Keys(c.scripts)) {
 			if c.deployments[key] == nil {
 				b = fmt.Appendf(b, "%s will be %+v\n", key, c.scripts[key])

@@ -28,6 +28,8 @@ type Subject struct {
 	CannotPull func(t *testing.T, deployment string)
 	// Crash lets the Deployment's pods crash-loop.
 	Crash func(t *testing.T, deployment string)
+	// Refuse lets the cluster take no Deployment in the namespace any more, with these words.
+	Refuse func(t *testing.T, words string)
 	// Delete deletes a Deployment as a person would.
 	Delete func(t *testing.T, deployment string)
 }
@@ -43,6 +45,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"a canary starts as large as asked":                      sized,
 		"a foreign object is refused before anything is written": foreign,
 		"a route is written only where it is missing":            route,
+		"a dry run writes nothing":                               dryRun,
+		"a dry run is refused what would be refused":             dryRunRefused,
 		"a foreign Deployment is adopted":                        adopt,
 		"a follower sees readiness come and go":                  ready,
 		"an image that cannot be pulled is fatal":                pull,
@@ -200,6 +204,57 @@ func route(t *testing.T, s Subject) {
 		}
 	}
 	s.want(t, s.version(1), s.version(2))
+}
+
+func dryRun(t *testing.T, s Subject) {
+	with := func(number int) []workload.Object {
+		return append(Objects(s.Service, number), Route(s.Service, number))
+	}
+	for range 2 {
+		if err := s.Cluster.DryRun(t.Context(), with(1), s.owner(1)); err != nil {
+			t.Fatalf("DryRun(version 1) = %v", err)
+		}
+		s.want(t)
+		if _, err := s.Cluster.Adopt(t.Context(), s.Service, s.name(1)); !errors.Is(err, fault.NotFound) {
+			t.Fatalf("Adopt(%s) after a dry run = %v; want %v", s.name(1), err, fault.NotFound)
+		}
+	}
+	// What it would write it may write, and what is there by then does not stand in its way.
+	if err := s.Cluster.Apply(t.Context(), with(1), s.owner(1)); err != nil {
+		t.Fatalf("Apply(version 1) = %v", err)
+	}
+	o := s.owner(1)
+	o.Replicas = 7
+	for number, o := range map[int]workload.Ownership{1: o, 2: s.owner(2)} {
+		if err := s.Cluster.DryRun(t.Context(), with(number), o); err != nil {
+			t.Errorf("DryRun(version %d) beside version 1 = %v", number, err)
+		}
+	}
+	s.want(t, s.version(1))
+}
+
+func dryRunRefused(t *testing.T, s Subject) {
+	s.Place(t, workload.Version{Name: s.name(2), Deployment: "theirs", Image: "podlet:theirs", Replicas: 1})
+	s.refused(t, 2, "Service "+s.name(2))
+	s.Refuse(t, "not before the coffee")
+	s.refused(t, 3, "Deployment "+s.name(3)+": ", "not before the coffee")
+}
+
+// refused tries to apply a version, and a dry run before, and wants these words against both.
+func (s Subject) refused(t *testing.T, number int, words ...string) {
+	t.Helper()
+	errs := map[string]error{
+		"DryRun": s.Cluster.DryRun(t.Context(), Objects(s.Service, number), s.owner(number)),
+		"Apply":  s.Cluster.Apply(t.Context(), Objects(s.Service, number), s.owner(number)),
+	}
+	for call, err := range errs {
+		for _, text := range words {
+			if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), text) {
+				t.Errorf("%s(version %d) = %v; want %v with %q", call, number, err, fault.Invalid, text)
+			}
+		}
+	}
+	s.want(t)
 }
 
 func adopt(t *testing.T, s Subject) {
