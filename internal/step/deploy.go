@@ -34,13 +34,9 @@ func (s Deploy) Run(ctx context.Context, ev Event) (Deployed, error) {
 	if err != nil {
 		return Deployed{}, fmt.Errorf("check template: %w: %w", fault.Invalid, err)
 	}
-	objects, err := tmpl.Render(values(doc, ro))
+	objects, owner, err := manifest(doc, tmpl, ro)
 	if err != nil {
-		return Deployed{}, fmt.Errorf("render template: %w: %w", fault.Invalid, err)
-	}
-	replicas := doc.Autoscaler.Within(ro.Stable.Replicas)
-	owner := workload.Ownership{
-		Service: ro.Service, Version: ro.Canary.Number, Execution: ro.Execution, Replicas: replicas,
+		return Deployed{}, err
 	}
 	if err := access.Cluster.Apply(ctx, objects, owner); err != nil {
 		return Deployed{}, fmt.Errorf("apply %s: %w", ro.Canary.Name, err)
@@ -52,7 +48,19 @@ func (s Deploy) Run(ctx context.Context, ev Event) (Deployed, error) {
 		return Deployed{}, err
 	}
 	tell(ctx, access, ro, "NewVersion", fmt.Sprintf("New version %s (%s) is starting; %s serves", ro.Canary.Name, ro.Canary.Image, serves(ro)))
-	return Deployed{Name: ro.Canary.Name, Replicas: replicas, At: s.Clock.Now()}, nil
+	return Deployed{Name: ro.Canary.Name, Replicas: owner.Replicas, At: s.Clock.Now()}, nil
+}
+
+// manifest is what a new version consists of.
+func manifest(doc spec.Spec, tmpl spec.Template, ro Rollout) ([]workload.Object, workload.Ownership, error) {
+	objects, err := tmpl.Render(values(doc, ro))
+	if err != nil {
+		return nil, workload.Ownership{}, fmt.Errorf("render template: %w: %w", fault.Invalid, err)
+	}
+	return objects, workload.Ownership{
+		Service: ro.Service, Version: ro.Canary.Number, Execution: ro.Execution,
+		Replicas: doc.Autoscaler.Within(ro.Stable.Replicas),
+	}, nil
 }
 
 // name names the new back end in the route, with weight 0. The route's fence, or for a first

@@ -15,7 +15,8 @@ import (
 	"github.com/stepcanary/stepcanary/internal/workload"
 )
 
-// Prepare checks deploy.json, reads what is there, takes the lock and decides the whole rollout.
+// Prepare checks deploy.json, reads what is there, asks the cluster by a dry run whether it would take
+// the new version, takes the lock and decides the whole rollout.
 // Before the lock is taken nothing is changed, and taking it is one conditional write, so
 // that what was read is still true when it succeeds.
 type Prepare struct {
@@ -144,9 +145,14 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 	again := rec.Holder == ro.Execution
 	// A Lease that was deleted begins anew, and the route remembers what was written to it.
 	rec.Epoch = max(rec.Epoch, now.fence.Epoch)
-	rec, err = s.take(ctx, access, ro, rec, doc.Image)
-	if err != nil {
-		return Rollout{}, err
+	if !again {
+		ro.Canary = next(ro, rec, doc.Image)
+		if err := admissible(ctx, access, doc, tmpl, ro); err != nil {
+			return Rollout{}, fmt.Errorf("plan rollout of %s: %w", ro.Service.Name, err)
+		}
+		if rec, err = s.take(ctx, access, ro, rec); err != nil {
+			return Rollout{}, err
+		}
 	}
 	ro.Epoch, ro.Canary, ro.Started = rec.Epoch, rec.Canary, rec.Acquired
 	if !again {
@@ -236,21 +242,33 @@ func (s Prepare) suits(doc spec.Spec, tmpl spec.Template, ro Rollout) error {
 	return nil
 }
 
-// take writes the lock, with the next version number and what serves now.
-func (s Prepare) take(ctx context.Context, access Access, ro Rollout, rec record.Record, image string) (record.Record, error) {
-	if rec.Holder == ro.Execution {
-		return rec, nil
+// next is the version that the rollout would make.
+func next(ro Rollout, rec record.Record, image string) workload.Version {
+	number := max(rec.Number, ro.Stable.Number) + 1
+	name := workload.VersionName(ro.Service.Name, number)
+	return workload.Version{Name: name, Number: number, Deployment: name, Image: image, Ours: true, Rollout: ro.Execution}
+}
+
+// admissible asks the cluster whether it would take the new version, while there is nothing to undo.
+func admissible(ctx context.Context, access Access, doc spec.Spec, tmpl spec.Template, ro Rollout) error {
+	objects, owner, err := manifest(doc, tmpl, ro)
+	if err != nil {
+		return err
 	}
+	if err := access.Cluster.DryRun(ctx, objects, owner); err != nil {
+		return fmt.Errorf("dry run of %s: %w", ro.Canary.Name, err)
+	}
+	return nil
+}
+
+// take writes the lock, with the new version and what serves now.
+func (s Prepare) take(ctx context.Context, access Access, ro Rollout, rec record.Record) (record.Record, error) {
 	rec = rec.Turn(ro.Execution)
 	rec.Holder = ro.Execution
 	rec.Epoch++
-	rec.Number = max(rec.Number, ro.Stable.Number) + 1
+	rec.Number = ro.Canary.Number
 	rec.Acquired = s.Clock.Now().UTC().Truncate(time.Microsecond)
-	rec.Stable = ro.Stable
-	name := fmt.Sprintf("%s-%d", ro.Service.Name, rec.Number)
-	rec.Canary = workload.Version{
-		Name: name, Number: rec.Number, Deployment: name, Image: image, Ours: true, Rollout: ro.Execution,
-	}
+	rec.Stable, rec.Canary = ro.Stable, ro.Canary
 	rec.Phase = record.Rolling
 	rec.Router, rec.Route = ro.Router, ro.Route.Route
 	rec, err := access.Records.Write(ctx, ro.Service, rec)

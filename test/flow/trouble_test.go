@@ -95,7 +95,7 @@ func TestLastingTroubleOfACallGoesBack(t *testing.T) {
 	onCanary := []string{"Promote traffic.Settle", "Promote workload.Remove"}
 	var calls []string
 	for state, ops := range map[string]string{
-		"Prepare":      "record.Read workload.Versions traffic.Read record.Write",
+		"Prepare":      "record.Read workload.Versions traffic.Read workload.DryRun record.Write",
 		"DeployCanary": "record.Read workload.Apply traffic.Shift",
 		"AwaitReady":   "workload.Follow workload.Next traffic.Match traffic.Await",
 		"ShiftWeight":  "traffic.Shift traffic.Await",

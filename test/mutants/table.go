@@ -41,7 +41,7 @@ var table = []Mutant{
 	{"a freeze is without end", "internal/record/record.go", "", "return f.Until.After(now)", "return !f.Until.IsZero()", "6", flow, "TestFreezes"},
 	{"the epoch is not raised", prepare, "", "\trec.Epoch++\n", "", "6", flow, "TestARolloutAfterARollbackGetsANewNumber"},
 	{"a version number is used again", prepare, "",
-		"rec.Number = max(rec.Number, ro.Stable.Number) + 1", "rec.Number = ro.Stable.Number + 1", "7", flow, "TestARolloutAfterARollbackGetsANewNumber"},
+		"number := max(rec.Number, ro.Stable.Number) + 1", "number := ro.Stable.Number + 1", "7", flow, "TestARolloutAfterARollbackGetsANewNumber"},
 	{"the record is written whatever it says now", "internal/record/memory/memory.go", "",
 		"have != rec.Revision {", "have != rec.Revision && false {", "6", "internal/record/memory", "TestRecords"},
 	{"the Lease is written whatever it says now", "internal/kube/records.go", "",
@@ -106,7 +106,7 @@ var table = []Mutant{
 		"3", flow, "TestAGateIsAskedBeforeAnyWeight"},
 	{"a rollout that is watched waits for a slow gate", health, "d := w.decide()", "w.gates.ask()", "w.gates.ask()\n\t\t\t_ = w.Clock.Sleep(ctx, askFor)", "3", flow, "TestASlowGateHidesNoCrash"},
 	{"a canary begins larger than its autoscaler allows", deploy, "", "doc.Autoscaler.Within(ro.Stable.Replicas)", "ro.Stable.Replicas", "5", flow, "TestAnAutoscalerComesAndGoesWithItsVersion"},
-	{"a start is told twice", prepare, "", "if !again {", "if true || again {", "7", flow, "TestAStartIsToldOnce"},
+	{"a start is told twice", prepare, "ro.Epoch, ro.Canary, ro.Started = rec.Epoch, rec.Canary, rec.Acquired", "if !again {", "if true || again {", "7", flow, "TestAStartIsToldOnce"},
 
 	{"a weight of zero is left out", write, "", "!explicit || have != weight {", "weight != 0 && (!explicit || have != weight) {", "8", objects, "TestWhatIsWritten"},
 	{"settling drops the version that is kept", write, "r.weigh(p, m.canary, m.canaryWeight)\n\tif m.stable >= 0 {", "m.stable", "m.canary", "1", objects, "TestWhatIsWritten"},
@@ -130,6 +130,9 @@ var table = []Mutant{
 	{"an unknown field of the template is taken", "internal/spec/kubernetes.go", "", `case below == nil && part["additionalProperties"] == false:`, "case false:", "9", "internal/spec", "TestBadTemplates/misspelt"},
 	{"a value of the wrong type is taken", "internal/spec/kubernetes.go", "", `if want := mismatch(n, part); want != "" {`, `if want := ""; want != "" {`, "9", "internal/spec", "TestBadTemplates/mistyped"},
 	{"deploy.json without an image takes the lock", prepare, "", "if err := doc.Complete(\"deploy.json\"); err != nil {", "if err := error(nil); err != nil {", "9", flow, "TestBadInputIsRefusedBeforeAnythingChanges"},
+
+	{"the cluster is not asked before the lock is taken", prepare, "", "if err := admissible(ctx, access, doc, tmpl, ro); err != nil {", "if err := error(nil); err != nil {", "9", flow, "TestWhatTheClusterWouldNotTakeIsRefusedBeforeAnythingChanges"},
+	{"a dry run writes", "internal/kube/dryrun.go", "", "return c.write(ctx, todo, o, metav1.DryRunAll)", "_ = metav1.DryRunAll\n\treturn c.write(ctx, todo, o)", "9", "internal/kube", "TestADryRunIsNotKept"},
 
 	{"another site's page may use the local API", "internal/local/api.go", "", "if err != nil || u.Host != r.Host {", "if _ = u; err != nil {", "10", "internal/local", "TestAPIRefuses"},
 	{"the local API listens to other machines", "internal/local/api.go", "", "if !at.IP.IsLoopback() {", "if false {", "10", "internal/local", "TestListenStaysOnLoopback"},
