@@ -59,8 +59,10 @@ func (s *stepper) exit(f *Frame, st *state, out any, next string) {
 	}
 	s.log(f, string(st.kind)+"StateExited", withOutput(Details{Name: st.name}, data))
 	f.Call, f.Branching, f.Submitted = nil, nil, false
-	f.Input = data
-	s.data[f.ID] = out
+	if data != f.Input {
+		f.Input = data
+		delete(s.data, f.ID) // what is written once is copied from now on
+	}
 	if next != "" {
 		f.State, f.Status = next, FrameReady
 		return
