@@ -113,7 +113,7 @@ func (h *memoryHistory) read(skip, n int, reverse bool) ([]asl.HistoryEvent, err
 }
 
 func (b memoryBlock) read(compressed bool) (events []asl.HistoryEvent, err error) {
-	data, from := b.data, base{}
+	data, u := b.data, newUnpacker(base{}, nil)
 	if compressed {
 		if data, err = decompress(data); err != nil {
 			return nil, err
@@ -124,11 +124,10 @@ func (b memoryBlock) read(compressed bool) (events []asl.HistoryEvent, err error
 		if size <= 0 || n > uint64(len(data)-size) {
 			return nil, errPacked
 		}
-		u := newUnpacker(from, data[size:size+int(n)])
+		u = u.then(data[size : size+int(n)])
 		if events, err = u.all(events); err != nil {
 			return nil, err
 		}
-		from = u.base()
 		data = data[size+int(n):]
 	}
 	if len(events) != b.events {

@@ -200,12 +200,13 @@ type unpacker struct {
 	payloads [recent]string
 	next     int
 	texts    []string
+	details  map[string]asl.Details // by their text
 	time     int64
 	bad      bool
 }
 
 func newUnpacker(b base, in []byte) *unpacker {
-	u := &unpacker{in: in}
+	u := &unpacker{in: in, details: map[string]asl.Details{}}
 	u.payloads[recent-1] = b[1]
 	u.remember(b[0])
 	return u
@@ -217,6 +218,13 @@ func (u *unpacker) remember(s string) {
 }
 
 func (u *unpacker) base() base { return newest(u.payloads, u.next) }
+
+// then reads what the packer wrote that went on from the one before.
+func (u *unpacker) then(in []byte) *unpacker {
+	v := newUnpacker(u.base(), in)
+	v.details = u.details
+	return v
+}
 
 func (u *unpacker) uint() uint64 {
 	n, size := binary.Uvarint(u.in)
@@ -273,8 +281,12 @@ func (u *unpacker) event() (asl.HistoryEvent, error) {
 	if u.bad {
 		return e, errPacked
 	}
-	if err := json.Unmarshal([]byte(rest), &e.Details); err != nil {
-		return e, fmt.Errorf("%w: %w", errPacked, err)
+	var known bool
+	if e.Details, known = u.details[rest]; !known {
+		if err := json.Unmarshal([]byte(rest), &e.Details); err != nil {
+			return e, fmt.Errorf("%w: %w", errPacked, err)
+		}
+		u.details[rest] = e.Details
 	}
 	if s := u.payload(); s != nil {
 		e.Details.Parameters = *s
@@ -381,13 +393,21 @@ func compress(data []byte) ([]byte, error) {
 // maxBlock is more than a block ever holds.
 const maxBlock = 64 << 20
 
+var decompressors = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+
 func decompress(block []byte) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(block)), maxBlock+1))
-	if err != nil {
+	r := decompressors.Get().(io.ReadCloser)
+	defer decompressors.Put(r)
+	if err := r.(flate.Resetter).Reset(bytes.NewReader(block), nil); err != nil {
 		return nil, fmt.Errorf("%w: %w", errPacked, err)
 	}
-	if len(data) > maxBlock {
+	var b bytes.Buffer
+	b.Grow(8 * len(block)) // about what events give
+	if _, err := b.ReadFrom(io.LimitReader(r, maxBlock+1)); err != nil {
+		return nil, fmt.Errorf("%w: %w", errPacked, err)
+	}
+	if b.Len() > maxBlock {
 		return nil, fmt.Errorf("%w: a block has more than %d bytes", errPacked, maxBlock)
 	}
-	return data, nil
+	return b.Bytes(), nil
 }
