@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepcanary/stepcanary/internal/engine"
 	"github.com/stepcanary/stepcanary/internal/fault"
@@ -19,13 +21,17 @@ import (
 
 // kinds are the names that a function's error may have.
 var kinds = []fault.Kind{
-	fault.Invalid, fault.Refused, fault.Transient, fault.Conflict, fault.Fenced, fault.NotReady,
+	fault.Invalid, fault.Refused, fault.Queued, fault.Transient, fault.Conflict, fault.Fenced, fault.NotReady,
 	fault.NotObserved, fault.NotFound, fault.Aborted, fault.Asked, fault.Internal,
 }
 
+// maxEvent is the most that Step Functions hands over.
+const maxEvent = 256 << 10
+
 // FuzzFunctionEvent calls the functions behind the states with events that no state machine sends,
 // in a world where version 1 serves. None may panic or hang, an error has a name that the state
-// machine knows, the shares of the route stay whole, and nobody else's route is touched.
+// machine knows, what is refused as invalid leaves the world as it was, the shares of the route stay
+// whole, and nobody else's route is touched.
 func FuzzFunctionEvent(f *testing.F) {
 	for state, events := range recorded(f) {
 		for _, ev := range events {
@@ -33,9 +39,13 @@ func FuzzFunctionEvent(f *testing.F) {
 		}
 	}
 	f.Add("Rollback", []byte(`{"detail-type":"x","detail":{"executionArn":"a","status":"ABORTED","input":"{"}}`))
+	f.Add("Prepare", []byte(`{"execution":"a","input":{"cluster_name":"c"}}`))
 	f.Add("HealthCheck", []byte(`{"execution":"a","document":{"rollout":{"plan":{"steps":[]}},"shift":{"step":7}},"token":"t"}`))
 	f.Add("HealthCheck", []byte(`{"execution":"a","document":{"rollout":{"plan":{"steps":[{"weight":50}]}},"shift":{"step":7}},"token":"t"}`))
 	f.Fuzz(func(t *testing.T, state string, event []byte) {
+		if len(event) > maxEvent {
+			return
+		}
 		r := newRun(Scenario{Name: "fuzz"}, nil)
 		r.build()
 		r.counting = false
@@ -44,6 +54,7 @@ func FuzzFunctionEvent(f *testing.F) {
 		if h == nil {
 			return
 		}
+		before := r.written()
 		var out json.RawMessage
 		var err error
 		r.clock.Go(func() { out, err = h(context.Background(), event) })
@@ -53,6 +64,12 @@ func FuzzFunctionEvent(f *testing.F) {
 			t.Fatalf("%s is still at work", state)
 		}
 		checkAnswer(t, out, err)
+		var named messages.InvokeResponse_Error
+		if errors.As(err, &named) && named.Type == string(fault.Invalid) {
+			if diff := cmp.Diff(before, r.written()); diff != "" {
+				t.Errorf("%s: %s, and yet this was done (-before +after):\n%s", named.Type, named.Message, diff)
+			}
+		}
 		// That a weight is right in this world is for the state machine to say, not for the event.
 		for _, b := range keys(r.broken) {
 			if strings.HasPrefix(b, "I1 ") {
@@ -63,6 +80,12 @@ func FuzzFunctionEvent(f *testing.F) {
 			t.Errorf("somebody else's route is %v", got)
 		}
 	})
+}
+
+// written is what functions have written into the world.
+func (r *run) written() string {
+	b := r.world.Router.AppendState(r.world.Cluster.AppendState(nil))
+	return fmt.Sprintf("%s%d records", b, r.world.Records.Writes())
 }
 
 func checkAnswer(t *testing.T, out json.RawMessage, err error) {
