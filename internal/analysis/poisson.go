@@ -3,6 +3,7 @@ package analysis
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // poisson draws counts: by inversion while the mean is small, from the normal
@@ -21,4 +22,33 @@ func (p poisson) draw(rng *rand.Rand) float64 {
 		term *= p.mean / k
 	}
 	return k
+}
+
+// A table draws counts of one mean again and again: what a small one sums up for each draw, it
+// sums up once.
+type table struct {
+	poisson
+	upTo []float64 // the chance of so many or fewer
+}
+
+func newTable(mean float64) table {
+	t := table{poisson: newPoisson(mean)}
+	if mean > 50 {
+		return t
+	}
+	term, sum := t.none, 0.0
+	for k := 1.0; sum < 1-1e-12 && len(t.upTo) < 200; k++ {
+		sum += term
+		t.upTo = append(t.upTo, sum)
+		term *= mean / k
+	}
+	return t
+}
+
+func (t table) draw(rng *rand.Rand) float64 {
+	if t.upTo == nil {
+		return t.poisson.draw(rng)
+	}
+	k, _ := slices.BinarySearch(t.upTo, rng.Float64())
+	return float64(k)
 }

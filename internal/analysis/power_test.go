@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -73,6 +74,10 @@ func TestWhatIsNeverSeen(t *testing.T) {
 		stable, canary float64
 	}{
 		"a difference that is tolerated":      {Policy{Comparison: harmless}, Traffic{PerSecond: 100, Weight: 10}, 0.01, 0.0125},
+		"a bit more than is tolerated":        {Policy{Comparison: harmless}, Traffic{PerSecond: 100, Weight: 30}, 0.1, 0.13},
+		"that with next to no traffic":        {Policy{Comparison: harmless}, Traffic{PerSecond: 1, Weight: 5}, 0.05, 0.065},
+		"a bit more than does no harm":        {Policy{Comparison: harmless}, Traffic{PerSecond: 100, Weight: 10}, 0, 0.00055},
+		"what a lifetime is too short for":    {Policy{Comparison: harmless}, Traffic{PerSecond: 1e-6, Weight: 10}, 0.01, 0.02},
 		"a rate that does no harm":            {Policy{Comparison: harmless}, Traffic{PerSecond: 100, Weight: 10}, 0.00001, 0.0004},
 		"a rate that is no number":            {alphaFive(), Traffic{PerSecond: 100, Weight: 10}, 0.01, math.NaN()},
 		"anything beside a rate that is none": {alphaFive(), Traffic{PerSecond: 100, Weight: 10}, math.NaN(), 0.5},
@@ -86,6 +91,57 @@ func TestWhatIsNeverSeen(t *testing.T) {
 				t.Errorf("TimeToSee(%+v, %v, %v) = %+v; want never", tt.traffic, tt.stable, tt.canary, got)
 			}
 		})
+	}
+}
+
+// The judge itself rolls back in about 80 % of rollouts by the time that is told, near the edge
+// of what it can see and beside its floor of harm too.
+func TestTheJudgeSeesItInThatTime(t *testing.T) {
+	const rollouts = 300
+	p := Policy{Comparison: DefaultComparison(), SampleRatio: SampleRatio{Off: true}}
+	for _, tt := range []struct {
+		traffic        Traffic
+		stable, canary float64
+	}{
+		{Traffic{PerSecond: 100, Weight: 30}, 0.1, 0.145},
+		{Traffic{PerSecond: 1000, Weight: 10}, 0, 0.001},
+		{Traffic{PerSecond: 10, Weight: 50}, 0.01, 0.05},
+	} {
+		seen, ok := p.TimeToSee(tt.traffic, tt.stable, tt.canary)
+		if !ok {
+			t.Errorf("%+v, %v to %v: never seen", tt.traffic, tt.stable, tt.canary)
+			continue
+		}
+		requests := tt.traffic.PerSecond * 10
+		canary := int64(requests * float64(tt.traffic.Weight) / 100)
+		stable := int64(requests) - canary
+		rng, rolledBack := rand.New(rand.NewPCG(5, 6)), 0
+		for range rollouts {
+			rows := make([][4]int64, int(seen.After/(10*time.Second)))
+			for i := range rows {
+				rows[i] = [4]int64{canary, int64(newPoisson(float64(canary) * tt.canary).draw(rng)), stable, int64(newPoisson(float64(stable) * tt.stable).draw(rng))}
+			}
+			if _, j := p.Look(State{}, stream(tt.traffic.Weight, rows...)); j.Verdict == Unhealthy {
+				rolledBack++
+			}
+		}
+		if share := float64(rolledBack) / rollouts; math.Abs(share-chance) > 0.07 {
+			t.Errorf("%+v, %v to %v: rolled back in %.2f of rollouts by %v; want %v", tt.traffic, tt.stable, tt.canary, share, seen.After, chance)
+		}
+	}
+}
+
+// A plan of a hundred steps is a hundred answers, and little traffic or a small rise makes none of them slow.
+func TestTimeToSeeIsToldAtOnce(t *testing.T) {
+	p := Policy{Comparison: DefaultComparison()}
+	for _, change := range [][2]float64{{0.05, 0.07}, {0.01, 0.013}, {0, 0.0006}, {0.1, 0.14}} {
+		began := time.Now()
+		for weight := range 100 {
+			p.TimeToSee(Traffic{PerSecond: 1, Weight: weight}, change[0], change[1])
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%v to %v at a hundred weights took %v; want well under a second", change[0], change[1], took)
+		}
 	}
 }
 
