@@ -52,7 +52,7 @@ var commands = []command{
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // the first signal asks; a second one ends what does not listen
 	os.Exit(newConsole(os.Stdout, os.Stderr).run(ctx, os.Args[1:]))
 }
 
