@@ -45,7 +45,7 @@ func onHTTPRoute(t *testing.T) (*scene, *apiserver) {
 	t.Helper()
 	s := newScene(t)
 	api := &apiserver{}
-	s.core.After(nil)
+	s.meter.Follow(nil) // the route is not the world's
 	s.cluster.Create = func(o workload.Object) {
 		if o.Kind() == "HTTPRoute" {
 			api.create(o)

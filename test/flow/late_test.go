@@ -215,12 +215,11 @@ func TestALateDeploymentTakesBackItsOwnAlone(t *testing.T) {
 			var err error
 			s.clock.AfterFunc(time.Minute/2, func() {
 				ev = s.event(arn, "DeployCanary")
-				after := s.Split
 				s.core.After(func(op string) error {
 					if op != "workload.Apply" {
 						return nil
 					}
-					s.core.After(after)
+					s.core.After(nil)
 					fence := s.record().Fence(1 << 20)
 					if err := s.router.Settle(t.Context(), route, "checkout-1", "checkout-2", fence); err != nil {
 						t.Error(err)
@@ -282,7 +281,7 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 				if op == "record.Write" && s.records.Peek(service).Phase == tt.phase {
 					recorded = s.clock.Now()
 				}
-				return s.Split(op)
+				return nil
 			})
 			s.run(nil)
 			if phase != tt.phase {

@@ -31,7 +31,6 @@ func BenchmarkRollouts(b *testing.B) {
 func many(b *testing.B, n int) {
 	b.StopTimer()
 	s := newScene(b)
-	s.core.After(nil) // every service has its users from the start, and no split to tell
 	runtime.GC()
 	var before, within runtime.MemStats
 	runtime.ReadMemStats(&before)

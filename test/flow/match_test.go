@@ -76,7 +76,7 @@ func TestChosenRequestsReachTheCanary(t *testing.T) {
 						t.Error("users were on the canary before anything was chosen")
 					}
 				}
-				return s.Split(op)
+				return nil
 			})
 			arn := s.begin(matching())
 			if tt.act != nil {
@@ -92,7 +92,7 @@ func TestChosenRequestsReachTheCanary(t *testing.T) {
 			if to, matches := s.router.Matched(route, s.clock.Now()); to != "" {
 				t.Errorf("in the end %v are still chosen for %s", matches, to)
 			}
-			s.core.After(s.Split)
+			s.core.After(nil)
 			s.settled(tt.serves)
 		})
 	}

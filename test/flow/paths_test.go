@@ -139,6 +139,20 @@ func TestPaths(t *testing.T) {
 			},
 			want: toReady + steps(4) + promoted, serves: "checkout-2",
 		},
+		"a router that takes its time": {
+			world: func(s *scene) {
+				s.play(healthy)
+				s.router.Script(router.Script{Delay: 50 * time.Second})
+			},
+			want: toReady + steps(4) + promoted, serves: "checkout-2",
+		},
+		"a router that takes its time, and a bad canary": {
+			world: func(s *scene) {
+				s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0.2})
+				s.router.Script(router.Script{Delay: 50 * time.Second})
+			},
+			want: toReady + steps(1) + back, serves: "checkout-1", cause: "failed",
+		},
 		"an image digest": {
 			world: play(healthy),
 			input: fields{"container_image": "registry.example:5000/shop/podlet@sha256:" + strings.Repeat("ab", 32)},

@@ -166,7 +166,7 @@ func (r *run) build() {
 	})
 	r.world, r.meter = r.stage.World, r.stage.Meter
 	w := r.world
-	w.Core.After(nil)
+	r.meter.Follow(nil) // shifted tells it, and keeps what it told
 	r.disk = newDisk(len(r.commits) > 0)
 	r.start()
 	r.stage.Users(100, r.rates())

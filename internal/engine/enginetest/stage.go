@@ -22,6 +22,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/memory/world"
 	"github.com/stepcanary/stepcanary/internal/metric"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
+	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/traffic"
 	"github.com/stepcanary/stepcanary/internal/workload"
@@ -108,7 +109,7 @@ type Stage struct {
 func NewStage(c clock.Clock, o meter.Options) *Stage {
 	s := &Stage{World: world.New(c), Meter: meter.New(c, o), clock: c}
 	s.Router = s.World.Router
-	s.World.Core.After(s.Split)
+	s.Meter.Follow(s.splits)
 	return s
 }
 
@@ -145,13 +146,13 @@ func (s *Stage) Open(context.Context, string) (step.Access, error) {
 	}, nil
 }
 
-// Split tells the meter how the users' requests are split after a write. It is the hook behind
-// every call of the world's drivers; who sets another one calls it from there.
-func (s *Stage) Split(op string) error {
-	if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
-		s.Meter.Shift(Route.Namespace, Route.Route, s.World.Router.Served(Route, s.clock.Now()))
-	}
-	return nil
+// splits tells the meter what users got: what was in force and not what was written, which a route
+// may be slow to take up.
+func (s *Stage) splits(namespace, route string) (out []meter.Share) {
+	s.World.Router.Splits(traffic.Target{Namespace: namespace, Route: route}, func(from time.Time, weights map[string]rollout.Weight) {
+		out = append(out, meter.Share{From: from, Weights: weights})
+	})
+	return out
 }
 
 // Users lets that many requests a second meet these shares of errors, by version.

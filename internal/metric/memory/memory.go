@@ -47,6 +47,14 @@ type Meter struct {
 	mu      sync.Mutex
 	scripts map[name]Script
 	shares  map[name][]share
+	follow  func(namespace, route string) []Share
+}
+
+// A Share is how the requests of a route are split from a moment on. The weights are what
+// [traffic.State] says of a route; they need not add up to 100.
+type Share struct {
+	From    time.Time
+	Weights map[string]rollout.Weight
 }
 
 // A name is that of a service, or of a route, in its namespace.
@@ -82,8 +90,27 @@ func (m *Meter) Play(namespace, service string, s Script) {
 	m.scripts[name{namespace, service}] = s.sorted()
 }
 
-// Shift says that from now on the requests of a route are split like this. The
-// weights are what [traffic.State] says of a route; they need not add up to 100.
+// Follow has the meter ask how the requests of a route were split, by rising time, whenever it
+// counts, instead of being told by Shift.
+func (m *Meter) Follow(split func(namespace, route string) []Share) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.follow = split
+}
+
+// split is what is known of a route's requests.
+func (m *Meter) split(namespace, route string) []share {
+	if m.follow == nil {
+		return m.shares[name{namespace, route}]
+	}
+	var out []share
+	for _, s := range m.follow(namespace, route) {
+		out = append(out, share{s.From.Sub(m.start), s.Weights})
+	}
+	return out
+}
+
+// Shift says that from now on the requests of a route are split like this, as in a Share.
 func (m *Meter) Shift(namespace, route string, weights map[string]rollout.Weight) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -103,7 +130,7 @@ func (m *Meter) Intervals(ctx context.Context, s metric.Subject, w metric.Window
 		if err != nil {
 			return fmt.Errorf("read %s: %w", s.Service, err)
 		}
-		tape := tape{script: script, shares: m.shares[name{s.Namespace, s.Route}], bounds: w.Bounds}
+		tape := tape{script: script, shares: m.split(s.Namespace, s.Route), bounds: w.Bounds}
 		for _, span := range spans {
 			iv := analysis.Interval{From: span.From, To: span.To}
 			from, to := span.From.Sub(m.start), span.To.Sub(m.start)

@@ -256,6 +256,19 @@ func (r *Router) Served(t traffic.Target, at time.Time) (weights map[string]roll
 	return weights
 }
 
+// Splits is what the data plane did with the requests of the route and, unless it is written
+// again, will do: the shares of the back ends by the moment from which they were in force, rising.
+func (r *Router) Splits(t traffic.Target, each func(from time.Time, weights map[string]rollout.Weight)) {
+	_ = r.core.Do(func() error {
+		if rt := r.routes[t]; rt != nil {
+			for _, s := range rt.served {
+				each(s.from, s.weights)
+			}
+		}
+		return nil
+	})
+}
+
 // Matched is what the data plane does with chosen requests at the moment: the back end that gets
 // them, and which they are. The name is empty where none are chosen.
 func (r *Router) Matched(t traffic.Target, at time.Time) (backend string, matches []traffic.Match) {
