@@ -27,6 +27,9 @@ func (s schema) normal(src source, part map[string]any, value any, at place, pro
 	case string:
 		unit, _ := part["x-unit"].(string)
 		n, err := inUnit(unit, v)
+		if err == nil {
+			err = within(part, n)
+		}
 		if err != nil {
 			node, _ := find(src.docs[0], at)
 			*problems = append(*problems, src.at(node, at.String(), describe(node), expected(part, err.Error())))
@@ -65,12 +68,18 @@ func inUnit(unit, text string) (any, error) {
 		return n / 100, err
 	case "seconds":
 		d, err := time.ParseDuration(text)
-		if err == nil && d > year {
-			err = fmt.Errorf("at most %v", year)
-		}
 		return d.Seconds(), err
 	}
 	return text, nil
+}
+
+// within holds a number that was text against the schema's maximum, which is checked on numbers only.
+func within(part map[string]any, value any) error {
+	n, number := value.(float64)
+	if most, bounded := part["maximum"].(float64); number && bounded && n > most {
+		return fmt.Errorf("at most %v", most)
+	}
+	return nil
 }
 
 // year is how long an execution of Step Functions may last.

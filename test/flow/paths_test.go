@@ -153,6 +153,26 @@ func TestPaths(t *testing.T) {
 			},
 			want: toReady + steps(1) + back, serves: "checkout-1", cause: "failed",
 		},
+		"the longest drain, over a route that takes its time, and a good canary": {
+			world: func(s *scene) {
+				s.play(healthy)
+				s.router.Script(router.Script{Delay: 50 * time.Second})
+			},
+			input: fields{"drain": "10m"},
+			want:  toReady + steps(4) + promoted, serves: "checkout-2",
+		},
+		"the longest drain, over a route that takes its time, and a bad canary": {
+			world: func(s *scene) {
+				s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0.2})
+				s.router.Script(router.Script{Delay: 50 * time.Second})
+			},
+			input: fields{"drain": "10m"},
+			want:  toReady + steps(1) + back, serves: "checkout-1", cause: "failed",
+		},
+		"a drain that no function lives to see the end of is refused": {
+			world: play(healthy), input: fields{"drain": "20m"},
+			want: "Prepare Refused", serves: "checkout-1", cause: "at most ten minutes",
+		},
 		"an image digest": {
 			world: play(healthy),
 			input: fields{"container_image": "registry.example:5000/shop/podlet@sha256:" + strings.Repeat("ab", 32)},
