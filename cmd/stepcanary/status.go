@@ -54,13 +54,23 @@ func (c client) which(ctx context.Context, who string) ([]string, error) {
 	return c.list(ctx, machine, types.ExecutionStatusRunning, "")
 }
 
+// showStatus prints, and ends as the rollout did where it is one that is over.
 func (c *console) showStatus(stories []*story.Story) error {
+	if err := c.printStatus(stories); err != nil {
+		return err
+	}
+	if len(stories) == 1 && !stories[0].Running() {
+		return ending(stories[0])
+	}
+	return nil
+}
+
+func (c *console) printStatus(stories []*story.Story) error {
 	if c.json {
 		return c.printJSON(stories)
 	}
 	if len(stories) == 0 {
 		c.printf("no rollout is running\n")
-		return nil
 	}
 	width := c.terminal()
 	for i, s := range stories {
@@ -72,9 +82,6 @@ func (c *console) showStatus(stories []*story.Story) error {
 				c.printf("%s\n", line)
 			}
 		}
-	}
-	if len(stories) == 1 && !stories[0].Running() {
-		return ending(stories[0])
 	}
 	return nil
 }
