@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -49,6 +50,7 @@ func resume(ctx context.Context, c *console, args []string) error {
 func ask(ctx context.Context, c *console, wish string, args []string) error {
 	f := flag.NewFlagSet(wish, flag.ContinueOnError)
 	reason := f.String("reason", "", "why, for the history and the events")
+	c.outputFlag(f)
 	api, execution, err := pick(ctx, c, f, args, true)
 	if err != nil {
 		return err
@@ -57,8 +59,23 @@ func ask(ctx context.Context, c *console, wish string, args []string) error {
 	if err != nil {
 		return err
 	}
-	c.printf("%s: asked to %s at %d %% (state %s)%s\n", s.Name, wish, s.Weight, s.State, effect(s, wish))
+	a := asked{Execution: execution, Asked: wish, Reason: *reason, State: s.State, Weight: s.Weight, Effect: effect(s, wish)}
+	if c.json {
+		return c.printJSON(a)
+	}
+	c.printf("%s\n", strings.TrimSuffix(fmt.Sprintf("%s: asked to %s at %d %% (state %s): %s", s.Name, wish, s.Weight, s.State, a.Effect), ": "))
 	return nil
+}
+
+// asked is a wish that was brought to a rollout, and what the rollout was doing then.
+type asked struct {
+	Execution string         `json:"execution"`
+	Asked     string         `json:"asked"`
+	Reason    string         `json:"reason,omitempty"`
+	State     string         `json:"state"`
+	Weight    rollout.Weight `json:"weight"`
+	// Effect is what the wish does there; empty where the step is not known.
+	Effect string `json:"effect"`
 }
 
 // within is how long a wish waits for a state that listens.
@@ -126,23 +143,23 @@ func effect(s *story.Story, wish string) string {
 	switch rollout.Wish(wish) {
 	case rollout.WishPause:
 		if paused {
-			return ": it was paused; its limit of " + brief(time.Duration(s.Rollout.Plan.PauseLimit)) + " begins anew"
+			return "it was paused; its limit of " + brief(time.Duration(s.Rollout.Plan.PauseLimit)) + " begins anew"
 		}
-		return ": it stays for at most " + brief(time.Duration(s.Rollout.Plan.PauseLimit))
+		return "it stays for at most " + brief(time.Duration(s.Rollout.Plan.PauseLimit))
 	case rollout.WishPromote:
 		if last {
-			return ": it is at its last step already; the bake is still judged"
+			return "it is at its last step already; the bake is still judged"
 		}
 	case rollout.WishResume:
 		switch {
 		case paused:
-			return ": the pause ends"
+			return "the pause ends"
 		case w != nil && w.Needs == rollout.NeedGate:
-			return ": the gate is passed over"
+			return "the gate is passed over"
 		case s.Rollout.Plan.Steps[s.Step].Approve:
-			return ": this step is approved; its verdict still decides"
+			return "this step is approved; its verdict still decides"
 		}
-		return ": nothing is paused or waits for approval, so it changes nothing"
+		return "nothing is paused or waits for approval, so it changes nothing"
 	}
 	return ""
 }
