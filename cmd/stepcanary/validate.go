@@ -15,7 +15,10 @@ func validate(_ context.Context, c *console, args []string) error {
 	c.outputFlag(f)
 	file, err := load(c, f, args)
 	if err != nil && c.json && !errors.As(err, new(exit)) && !errors.Is(err, flag.ErrHelp) {
-		return errors.Join(err, c.printJSON(map[string]any{"valid": false, "error": err.Error()}))
+		if err := c.printJSON(invalid(err)); err != nil {
+			return err
+		}
+		return exit{exitError, ""}
 	}
 	if err != nil {
 		return err
@@ -26,6 +29,36 @@ func validate(_ context.Context, c *console, args []string) error {
 	}
 	c.printf("%s: valid: %s in %s, by %s route %s\n", file.Path, file.Spec.Service, file.Spec.Namespace, kind, route)
 	return nil
+}
+
+// A problem is one thing wrong with an input, for programs that show it where it stands.
+type problem struct {
+	File     string `json:"file,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Column   int    `json:"column,omitempty"`
+	Field    string `json:"field,omitempty"`
+	Found    string `json:"found"`
+	Expected string `json:"expected,omitempty"`
+}
+
+// refusal is the answer of validate where something is wrong.
+type refusal struct {
+	Valid    bool      `json:"valid"`
+	Problems []problem `json:"problems"`
+}
+
+// invalid gives each problem of an input. An error of another kind, such as a file that
+// cannot be read, is the only one.
+func invalid(err error) refusal {
+	var all spec.Errors
+	if !errors.As(err, &all) {
+		return refusal{Problems: []problem{{Found: err.Error()}}}
+	}
+	r := refusal{}
+	for _, p := range all {
+		r.Problems = append(r.Problems, problem{p.File, p.Line, p.Column, p.Path, p.Found, p.Want})
+	}
+	return r
 }
 
 // load reads the flags and then the folder or file that a verb is about.
