@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stepcanary/stepcanary/internal/witness"
 )
 
 // casesDir is the folder of executions recorded on AWS, which is not part of
@@ -20,7 +22,7 @@ func casesDir(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("ASL_CASES")
 	if dir == "" {
-		t.Skip("ASL_CASES is not set: the comparison with executions recorded on AWS does not run")
+		witness.Missing(t, "asl-cases", "ASL_CASES does not name the folder of executions recorded on AWS")
 	}
 	return dir
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/stepcanary/stepcanary/internal/local"
+	"github.com/stepcanary/stepcanary/internal/witness"
 )
 
 // serve offers an engine with function f on loopback, by the real clock.
@@ -230,10 +231,7 @@ func checkMachines(t *testing.T, c *sfn.Client, machine, execution *string) {
 
 // TestCommandLineDrivesTheEngine is the same with the stock AWS CLI.
 func TestCommandLineDrivesTheEngine(t *testing.T) {
-	path, err := exec.LookPath("aws")
-	if err != nil {
-		t.Skip("aws is not in PATH: the API is tested with the Go SDK alone")
-	}
+	path := witness.Program(t, "aws")
 	handlers, tokens := tokens()
 	_, url := serve(t, local.Options{Handlers: handlers})
 	run := func(want string, args ...string) string {

@@ -10,16 +10,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stepcanary/stepcanary/internal/witness"
 )
 
-// Start starts moto_server on a port of its own, with Lambda at this URL, and gives its URL. The
-// test is skipped where there is no moto_server.
+// Start starts moto_server on a port of its own, with Lambda at this URL, and gives its URL. It
+// is a witness: where there is no moto_server, the test is skipped or fails.
 func Start(t *testing.T, lambda string) string {
 	t.Helper()
-	path, err := exec.LookPath("moto_server")
-	if err != nil {
-		t.Skip("moto_server is not in PATH: nothing is compared with another engine")
-	}
+	path := witness.Program(t, "moto_server")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
