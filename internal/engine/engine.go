@@ -63,6 +63,7 @@ func LocalWith(o local.Options, p Ports, around func(name string, h local.Handle
 		p.Answerer = self
 	}
 	functions := Functions(p)
+	o.Aliases = placeholders()
 	if o.LambdaEndpoint == "" {
 		o.Handlers = map[string]local.Handler{}
 		for _, state := range statemachine.Tasks {
@@ -89,6 +90,16 @@ func LocalWith(o local.Options, p Ports, around func(name string, h local.Handle
 		return nil, fmt.Errorf("install state machine: %w", err)
 	}
 	return e, nil
+}
+
+// placeholders lead ${Prepare} and the like to the functions, as CDK does, so that rollout.asl.json
+// runs as it is when somebody creates a state machine from it.
+func placeholders() map[string]string {
+	to := map[string]string{}
+	for _, state := range statemachine.Tasks {
+		to["${"+state+"}"] = statemachine.Function(state)
+	}
+	return to
 }
 
 // goBack is the rule on FAILED, TIMED_OUT and ABORTED.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"github.com/stepcanary/stepcanary/internal/local"
-	"github.com/stepcanary/stepcanary/internal/witness"
 )
 
 // serve offers an engine with function f on loopback, by the real clock.
@@ -227,30 +225,6 @@ func checkMachines(t *testing.T, c *sfn.Client, machine, execution *string) {
 	if _, err := c.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: machine}); !errors.As(err, &gone) {
 		t.Errorf("DescribeStateMachine() = %v; want StateMachineDoesNotExist", err)
 	}
-}
-
-// TestCommandLineDrivesTheEngine is the same with the stock AWS CLI.
-func TestCommandLineDrivesTheEngine(t *testing.T) {
-	path := witness.Program(t, "aws")
-	handlers, tokens := tokens()
-	_, url := serve(t, local.Options{Handlers: handlers})
-	run := func(want string, args ...string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), path, append([]string{"--endpoint-url", url, "--region", "us-east-1", "--output", "text", "stepfunctions"}, args...)...)
-		cmd.Env = append(cmd.Environ(), "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
-		out, err := cmd.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), want) {
-			t.Errorf("aws %v = %v, %s; want %q", args, err, out, want)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	machine := run("stateMachine:roll", "create-state-machine", "--name", "roll", "--definition", holdForever, "--role-arn", "arn:aws:iam::000000000000:role/r", "--query", "stateMachineArn")
-	x := run("execution:roll:one", "start-execution", "--state-machine-arn", machine, "--name", "one", "--input", `{"a":1}`, "--query", "executionArn")
-	token := <-tokens
-	run("RUNNING", "list-executions", "--state-machine-arn", machine)
-	run("", "send-task-success", "--task-token", token, "--task-output", `"yes"`)
-	run("SUCCEEDED", "describe-execution", "--execution-arn", x)
-	run("TaskSubmitted", "get-execution-history", "--execution-arn", x, "--max-items", "100", "--page-size", "2")
 }
 
 func TestAPIRefuses(t *testing.T) {

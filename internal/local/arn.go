@@ -44,3 +44,12 @@ func functionName(s string) string {
 	name, _, _ := strings.Cut(s, ":")
 	return name
 }
+
+// function is the name of the function that a definition calls by that name or ARN.
+func (e *Engine) function(s string) string {
+	name := functionName(s)
+	if to, ok := e.o.Aliases[name]; ok {
+		return to
+	}
+	return name
+}

@@ -21,14 +21,14 @@ import (
 func (e *Engine) callContext(arn string, c asl.Call) (context.Context, context.CancelFunc) {
 	ctx, cancel := clock.WithCancel(e.ctx)
 	return context.WithValue(ctx, invocationKey{}, Invocation{
-		ExecutionARN: arn, State: c.State, Function: functionName(c.Function), Number: c.Number, Token: c.Token, Deadline: c.Deadline,
+		ExecutionARN: arn, State: c.State, Function: e.function(c.Function), Number: c.Number, Token: c.Token, Deadline: c.Deadline,
 	}), cancel
 }
 
 // invoke makes a call, and gives what the task gets: the function's answer, in
 // the envelope of lambda:invoke where the task goes through it.
 func (e *Engine) invoke(ctx context.Context, c asl.Call) (string, *asl.Failure) {
-	name := functionName(c.Function)
+	name := e.function(c.Function)
 	var out json.RawMessage
 	var why *asl.Failure
 	switch h := e.o.Handlers[name]; {
@@ -115,7 +115,7 @@ const maxAnswer = 6<<20 + 64<<10
 
 // callEndpoint calls a function over Lambda's Invoke API.
 func (e *Engine) callEndpoint(ctx context.Context, c asl.Call) (json.RawMessage, *asl.Failure) {
-	target := strings.TrimSuffix(e.o.LambdaEndpoint, "/") + "/2015-03-31/functions/" + url.PathEscape(functionName(c.Function)) + "/invocations"
+	target := strings.TrimSuffix(e.o.LambdaEndpoint, "/") + "/2015-03-31/functions/" + url.PathEscape(e.function(c.Function)) + "/invocations"
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(c.Payload))
 	if err != nil {
 		return nil, failure("Lambda.SdkClientException", err.Error())

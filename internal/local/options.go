@@ -31,6 +31,10 @@ type Options struct {
 	// Handlers are the functions in this process, by name.
 	Handlers map[string]Handler
 
+	// Aliases are other names by which definitions may call functions, such as the placeholders
+	// that a deployment would replace.
+	Aliases map[string]string
+
 	// LambdaEndpoint is the URL of a Lambda-compatible service that serves the
 	// functions that are not among Handlers. Empty for none.
 	LambdaEndpoint string
