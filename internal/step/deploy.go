@@ -38,6 +38,10 @@ func (s Deploy) Run(ctx context.Context, ev Event) (Deployed, error) {
 	if err != nil {
 		return Deployed{}, err
 	}
+	entrance := []workload.Object{}
+	if ro.First() {
+		objects, entrance = apart(objects)
+	}
 	if err := access.Cluster.Apply(ctx, objects, owner); err != nil {
 		return Deployed{}, fmt.Errorf("apply %s: %w", ro.Canary.Name, err)
 	}
@@ -48,7 +52,20 @@ func (s Deploy) Run(ctx context.Context, ev Event) (Deployed, error) {
 		return Deployed{}, err
 	}
 	tell(ctx, access, ro, "NewVersion", fmt.Sprintf("New version %s (%s) is starting; %s serves", ro.Canary.Name, ro.Canary.Image, serves(ro)))
-	return Deployed{Name: ro.Canary.Name, Replicas: owner.Replicas, At: s.Clock.Now()}, nil
+	return Deployed{Name: ro.Canary.Name, Replicas: owner.Replicas, At: s.Clock.Now(), Entrance: entrance}, nil
+}
+
+// apart tells a version's own objects from those that lead users to it.
+func apart(objects []workload.Object) (own, entrance []workload.Object) {
+	entrance = []workload.Object{}
+	for _, o := range objects {
+		if o.CreateOnly() {
+			entrance = append(entrance, o)
+		} else {
+			own = append(own, o)
+		}
+	}
+	return own, entrance
 }
 
 // manifest is what a new version consists of.

@@ -34,8 +34,9 @@ type Event struct {
 
 // A Document travels through the states: one key for each step's last word.
 type Document struct {
-	Rollout *Rollout `json:"rollout,omitempty"`
-	Ready   *Ready   `json:"ready,omitempty"`
+	Rollout  *Rollout  `json:"rollout,omitempty"`
+	Deployed *Deployed `json:"deployed,omitempty"`
+	Ready    *Ready    `json:"ready,omitempty"`
 	Shift   *Shift   `json:"shift,omitempty"`
 	Watch   *Watch   `json:"watch,omitempty"`
 	// Asked is a person's request, as it came out of a token.
@@ -107,6 +108,9 @@ type Deployed struct {
 	Name     string    `json:"name"`
 	Replicas int       `json:"replicas"`
 	At       time.Time `json:"at"`
+	// Entrance is the template's route on a first deployment, which leads users in: it is written when the
+	// version is ready. Empty on every later one, whose route is there.
+	Entrance []workload.Object `json:"entrance"`
 }
 
 // A Ready is what AwaitReady saw.

@@ -51,7 +51,28 @@ func (s AwaitReady) Run(ctx context.Context, ev Event) (Ready, error) {
 	if err != nil {
 		return Ready{}, err
 	}
+	if d.Action == rollout.Advance && w.ro.First() {
+		if err := w.enter(ctx, ev.Document.Deployed); err != nil {
+			return Ready{}, err
+		}
+	}
 	return w.answer(ctx, d), nil
+}
+
+// enter writes the route of a first deployment, now that it leads somewhere: before, it would take users from whatever
+// served its paths until then. Nobody fences a route that is not there yet, so the lock does.
+func (w *waiter) enter(ctx context.Context, deployed *Deployed) error {
+	if deployed == nil || len(deployed.Entrance) == 0 {
+		return nil
+	}
+	if _, _, err := holding(ctx, w.Open, &w.ro); err != nil {
+		return err
+	}
+	owner := workload.Ownership{Service: w.ro.Service, Version: w.ro.Canary.Number, Execution: w.ro.Execution}
+	if err := w.access.Cluster.Apply(ctx, deployed.Entrance, owner); err != nil {
+		return fmt.Errorf("apply the route of %s: %w", w.ro.Service.Name, err)
+	}
+	return nil
 }
 
 // A waiter is one run of AwaitReady.

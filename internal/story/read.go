@@ -97,8 +97,7 @@ func (s *Story) token(parameters string) {
 // A document is what a state hands on: one of ours with, at the end, its end.
 type document struct {
 	step.Document
-	Deployed *step.Deployed `json:"deployed"`
-	End      *step.End      `json:"end"`
+	End *step.End `json:"end"`
 }
 
 func (s *Story) exited(e *types.HistoryEvent, state, output string) {

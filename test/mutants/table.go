@@ -52,6 +52,8 @@ var table = []Mutant{
 		"if f.Before(rt.fence) {", "if false {", "6", "internal/traffic/memory", "TestRouter"},
 	{"the fence is not written", object, "", "p.Annotate(o, Fence, f.String())", "_ = p", "6", objects, "TestWhatIsWritten"},
 
+	{"a first deployment is entered before it is ready", deploy, "", "\tobjects, entrance = apart(objects)\n", "\t_, entrance = apart(objects)\n", "3", flow, "TestAFirstDeploymentIsEnteredWhenItIsReady"},
+	{"a late entrance is opened", ready, "", "_, _, err := holding(ctx, w.Open, &w.ro); err != nil {", "_, _, err := holding(ctx, w.Open, &w.ro); false && err != nil {", "6", flow, "TestALateEntranceStaysShut"},
 	{"a route that is away means a first deployment", stable, "", "return found{}, routeless(ro, rec, versions)", "return found{}, nil", "5", flow, "TestAServiceIsNotForgottenWithItsRoute"},
 	{"a slip in the route's name is taken for another service", stable, "", "if state.Weights[rec.Stable.Name] == 0 {", "if state.Weights[rec.Stable.Name] == 0 || true {", "5", flow, "TestAServiceIsNotForgottenWithItsRoute"},
 	{"a lock that was lost is not taken back", back, "", "if !mine {", "if !mine || mine {", "1", flow, "TestALeaseThatIsLostMidwayIsRegained"},
