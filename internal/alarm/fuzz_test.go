@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stepcanary/stepcanary/internal/alarm"
 	"github.com/stepcanary/stepcanary/internal/clock"
@@ -19,6 +20,10 @@ func FuzzAlarmEvent(f *testing.F) {
 	f.Add([]byte(`{"detail":{"alarmName":"","state":{"value":"ALARM"}}}`), []byte(`{"alarms":[""]}`))
 	f.Add([]byte(`[]`), []byte(`{"alarms":{"5xx":true}}`))
 	f.Fuzz(func(t *testing.T, event, input []byte) {
+		if len(event) > 256<<10 || len(input) > 256<<10 {
+			return
+		}
+		defer time.AfterFunc(time.Minute, func() { panic("it does not end") }).Stop() // the input is kept then
 		r := &rollouts{runs: map[string]*run{"x": {input: string(input), looks: []look{{"Hold", "token"}}}}}
 		out, err := alarm.Abort{Rollouts: r, Machine: "machine", Clock: clock.Real{}}.Handle(t.Context(), event)
 		if err == nil && !json.Valid(out) {

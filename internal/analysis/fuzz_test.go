@@ -17,6 +17,7 @@ func FuzzLook(f *testing.F) {
 		if len(data) > 7*200 {
 			return
 		}
+		defer time.AfterFunc(time.Minute, func() { panic("it does not end") }).Stop() // the input is kept then
 		p := fullPolicy()
 		var s State
 		at, requests := start, int64(0)

@@ -22,6 +22,10 @@ func FuzzDefinition(f *testing.F) {
 		f.Add(`{"StartAt":"A","TimeoutSeconds":1000,"States":{`+states+`}}`, `{"t":5,"n":2,"l":[1,2,3],"s":"xa*"}`)
 	}
 	f.Fuzz(func(t *testing.T, definition, input string) {
+		if len(definition) > 1<<20 || len(input) > MaxData {
+			return
+		}
+		defer time.AfterFunc(time.Minute, func() { panic("it does not end") }).Stop() // the input is kept then
 		d, err := Parse([]byte(definition), Options{})
 		if err != nil {
 			if len(err.Error()) > 1<<20 {
@@ -29,7 +33,7 @@ func FuzzDefinition(f *testing.F) {
 			}
 			return
 		}
-		if !json.Valid([]byte(input)) || len(input) > MaxData {
+		if !json.Valid([]byte(input)) {
 			return
 		}
 		x := &Execution{Input: input, Started: noon}
@@ -98,8 +102,12 @@ func FuzzPath(f *testing.F) {
 		f.Add(s, `{"a":{"b":[1,[2,3],"x"]},"b":9}`)
 	}
 	f.Fuzz(func(t *testing.T, text, data string) {
+		if len(text) > 1<<16 || len(data) > MaxData {
+			return
+		}
+		defer time.AfterFunc(time.Minute, func() { panic("it does not end") }).Stop() // the input is kept then
 		root, err := decode(data)
-		if err != nil || len(data) > MaxData {
+		if err != nil {
 			return
 		}
 		e, err := parseExpression(text)

@@ -9,17 +9,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/local"
 )
 
 // fuzzEngine is an engine in virtual time, which stands still while a request
 // is made, with a machine that holds.
-func fuzzEngine(t *testing.T) (*local.Engine, *clock.Virtual, func() string) {
+func fuzzEngine(t *testing.T, s local.Store) (*local.Engine, *clock.Virtual, func() string) {
 	t.Helper()
 	v := clock.NewVirtual(start)
 	token := ""
-	e, err := local.New(local.Options{Clock: v, Handlers: map[string]local.Handler{"f": func(ctx context.Context, _ json.RawMessage) (json.RawMessage, error) {
+	e, err := local.New(local.Options{Clock: v, Store: s, Handlers: map[string]local.Handler{"f": func(ctx context.Context, _ json.RawMessage) (json.RawMessage, error) {
 		inv, _ := local.FromContext(ctx)
 		token = inv.Token
 		return nil, nil
@@ -31,7 +32,29 @@ func fuzzEngine(t *testing.T) (*local.Engine, *clock.Virtual, func() string) {
 	return e, v, func() string { return token }
 }
 
-// FuzzAPI sends requests in a row. None may be answered with a server's error.
+// A counted store counts what is written. Nothing else is at work while virtual time stands still.
+type counted struct {
+	local.Store
+	writes int
+}
+
+func (c *counted) PutMachine(m local.Machine) error {
+	c.writes++
+	return c.Store.PutMachine(m)
+}
+
+func (c *counted) DeleteMachine(arn string) error {
+	c.writes++
+	return c.Store.DeleteMachine(arn)
+}
+
+func (c *counted) Commit(r local.Record, history []asl.HistoryEvent) error {
+	c.writes++
+	return c.Store.Commit(r, history)
+}
+
+// FuzzAPI sends requests in a row. None may be answered with a server's error, and one that is
+// refused has changed nothing.
 func FuzzAPI(f *testing.F) {
 	f.Add("ListStateMachines", `{}`, "StartExecution", `{"stateMachineArn":"arn:aws:states:us-east-1:000000000000:stateMachine:m","name":"x","input":"{}"}`)
 	f.Add("CreateStateMachine", `{"name":"n","definition":"{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Succeed\"}}}"}`, "ListExecutions", `{"stateMachineArn":"arn:aws:states:us-east-1:000000000000:stateMachine:m","statusFilter":"FAILED","maxResults":2}`)
@@ -39,7 +62,12 @@ func FuzzAPI(f *testing.F) {
 	f.Add("SendTaskFailure", `{"taskToken":"AQCE1","error":"E"}`, "RedriveExecution", `{"executionArn":"arn:aws:states:us-east-1:000000000000:execution:m:held","clientToken":"t"}`)
 	f.Add("ValidateStateMachineDefinition", `{"definition":"{","type":"EXPRESS"}`, "UpdateStateMachine", `{"stateMachineArn":"arn:aws:states:us-east-1:000000000000:stateMachine:m","roleArn":"r"}`)
 	f.Fuzz(func(t *testing.T, op1, body1, op2, body2 string) {
-		e, v, _ := fuzzEngine(t)
+		if len(op1)+len(body1)+len(op2)+len(body2) > 1<<20 {
+			return
+		}
+		defer time.AfterFunc(time.Minute, func() { panic("it does not end") }).Stop() // the input is kept then
+		store := &counted{Store: local.NewMemory()}
+		e, v, _ := fuzzEngine(t, store)
 		v.Begin()
 		defer v.End()
 		m, err := e.CreateMachine(local.MachineInput{Name: "m", Definition: strings.Replace(holdForever, "600", "60000", 1)})
@@ -54,10 +82,13 @@ func FuzzAPI(f *testing.F) {
 			req := httptest.NewRequest(http.MethodPost, "http://127.0.0.1/", strings.NewReader(r[1]))
 			req.Header["Content-Type"] = []string{"application/x-amz-json-1.0"}
 			req.Header["X-Amz-Target"] = []string{"AWSStepFunctions." + r[0]}
-			w := httptest.NewRecorder()
+			w, before := httptest.NewRecorder(), store.writes
 			api.ServeHTTP(w, req)
 			if w.Code >= 500 || !json.Valid(w.Body.Bytes()) {
 				t.Errorf("%s %s: %d %s", r[0], r[1], w.Code, w.Body)
+			}
+			if n := store.writes - before; n > 0 && w.Code >= 400 {
+				t.Errorf("%s %s: %d %s, and yet %d writes", r[0], r[1], w.Code, w.Body, n)
 			}
 		}
 	})
@@ -69,7 +100,11 @@ func FuzzTokenAnswer(f *testing.F) {
 	f.Add("AQCE00", `1`, false)
 	f.Add("x", `{`, true)
 	f.Fuzz(func(t *testing.T, token, output string, own bool) {
-		e, v, given := fuzzEngine(t)
+		if len(token)+len(output) > 1<<20 {
+			return
+		}
+		defer time.AfterFunc(time.Minute, func() { panic("it does not end") }).Stop() // the input is kept then
+		e, v, given := fuzzEngine(t, local.NewMemory())
 		m, err := e.CreateMachine(local.MachineInput{Name: "m", Definition: holdForever})
 		if err != nil {
 			t.Fatal(err)
@@ -114,6 +149,7 @@ func FuzzPackedHistory(f *testing.F) {
 		if len(data) > 1<<16 {
 			return
 		}
+		defer time.AfterFunc(time.Minute, func() { panic("it does not end") }).Stop() // the input is kept then
 		events, err := local.UnpackEvents(data)
 		if err == nil && len(events) > 0 {
 			again, err := local.PackEvents(events)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stepcanary/stepcanary/internal/spec"
 )
@@ -35,6 +36,10 @@ func seed(f *testing.F, patterns ...string) {
 func FuzzParse(f *testing.F) {
 	seed(f, "testdata/bad/*.json", "testdata/bad/*.yml", "../../specfiles/*/deploy.*")
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 2*spec.MaxInput {
+			return
+		}
+		defer time.AfterFunc(time.Minute, func() { panic("it does not end") }).Stop() // the input is kept then
 		for _, name := range []string{"deploy.json", "deploy.yml"} {
 			s, err := spec.Parse(name, data)
 			if err != nil {
@@ -77,6 +82,10 @@ func complain(t *testing.T, name string, err error) {
 func FuzzTemplate(f *testing.F) {
 	seed(f, "testdata/template/*.yml", "testdata/ancestor/*.yml", "../../specfiles/*/kubernetes_template.yml")
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 2*spec.MaxInput {
+			return
+		}
+		defer time.AfterFunc(time.Minute, func() { panic("it does not end") }).Stop() // the input is kept then
 		s := spec.Spec{Namespace: "shop", Service: "cart", ConfigFile: base64.StdEncoding.EncodeToString(data)}
 		template, err := s.Template()
 		if err != nil {

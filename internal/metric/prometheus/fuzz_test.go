@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stepcanary/stepcanary/internal/analysis"
 	"github.com/stepcanary/stepcanary/internal/fault"
@@ -36,6 +37,10 @@ func FuzzPrometheus(f *testing.F) {
 	bounded := two
 	bounded.Bounds = []float64{0.1, 1}
 	f.Fuzz(func(t *testing.T, body []byte, a, b string) {
+		if len(body)+len(a)+len(b) > 1<<20 {
+			return
+		}
+		defer time.AfterFunc(time.Minute, func() { panic("it does not end") }).Stop() // the input is kept then
 		m := meterOn(t, answering(http.StatusOK, string(body)), prometheus.Options{})
 		ivs, err := m.Intervals(t.Context(), metrictest.Subject, bounded)
 		if kind := fault.Of(err); err != nil && (kind != fault.Invalid && kind != fault.Transient || ivs != nil) {
