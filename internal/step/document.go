@@ -37,8 +37,8 @@ type Document struct {
 	Rollout  *Rollout  `json:"rollout,omitempty"`
 	Deployed *Deployed `json:"deployed,omitempty"`
 	Ready    *Ready    `json:"ready,omitempty"`
-	Shift   *Shift   `json:"shift,omitempty"`
-	Watch   *Watch   `json:"watch,omitempty"`
+	Shift    *Shift    `json:"shift,omitempty"`
+	Watch    *Watch    `json:"watch,omitempty"`
 	// Asked is a person's request, as it came out of a token.
 	Asked *Asked `json:"asked,omitempty"`
 	// Error is what a Catch caught before Rollback.

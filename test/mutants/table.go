@@ -135,6 +135,10 @@ var table = []Mutant{
 
 	{"the cluster is not asked before the lock is taken", prepare, "", "if err := admissible(ctx, access, doc, tmpl, ro); err != nil {", "if err := error(nil); err != nil {", "9", flow, "TestWhatTheClusterWouldNotTakeIsRefusedBeforeAnythingChanges"},
 	{"a dry run writes", "internal/kube/dryrun.go", "", "return c.write(ctx, todo, o, metav1.DryRunAll)", "_ = metav1.DryRunAll\n\treturn c.write(ctx, todo, o)", "9", "internal/kube", "TestADryRunIsNotKept"},
+	{"a shared Service may lead to one version alone", "internal/spec/together.go", "", "\t\tc.selectsAll()\n", "", "3", "internal/spec", "TestBadTemplates/shared_service"},
+	{"a shared Service may take users past the route", "internal/spec/judge.go", "", `(kind == "LoadBalancer" || kind == "NodePort")`, "false", "2", "internal/spec", "TestJudgeable"},
+	{"the weights of another route than the template's are moved", "internal/spec/together.go", "", "\tc.ownRoute(docs, router)\n", "", "9", "internal/spec", "TestARouteBesideTheTemplatesOwnIsRefused"},
+	{"deploy.json has the engine's secrets sent anywhere", "internal/metric/meters/auth.go", "", `if !c.Auth.sends() || c.Address == "" {`, "if true {", "10", "internal/metric/meters", "TestASecretGoesToAddressesThatTheEngineKnows"},
 
 	{"another site's page may use the local API", "internal/local/api.go", "", "if err != nil || u.Host != r.Host {", "if _ = u; err != nil {", "10", "internal/local", "TestAPIRefuses"},
 	{"the local API listens to other machines", "internal/local/api.go", "", "if !at.IP.IsLoopback() {", "if false {", "10", "internal/local", "TestListenStaysOnLoopback"},
