@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -44,6 +45,43 @@ func workedExample() string {
 	show("1:20 25 %", stream(25, [4]int64{750, 8, 2250, 7}))
 	show("1:30 25 %", stream(25, [4]int64{750, 9, 2250, 9}))
 	show("1:40 25 %", stream(25, [4]int64{750, 10, 2250, 8}))
+	return out.String()
+}
+
+// A canary that is as good as stable, and whose error rate wanders from minute to minute.
+func TestDocumentedNoise(t *testing.T) {
+	if !long {
+		t.Skip("takes some seconds: STEPCANARY_LONG=1, which scripts/test sets")
+	}
+	doc, err := os.ReadFile("../../docs/judging.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := noiseTable(); !strings.Contains(string(doc), want) {
+		t.Errorf("docs/judging.md: the table of noise is not what the code says, which is\n%s", want)
+	}
+}
+
+// noiseTable is how many of 1,000 hours at 100 rps and 10 % are rolled back.
+func noiseTable() string {
+	var out strings.Builder
+	p := byClock(0)
+	p.Steps = nil
+	for _, noise := range []float64{0.2, 0.5} {
+		fmt.Fprintf(&out, "| %v |", noise)
+		for _, tolerated := range []float64{1.25, 1.5, 2} {
+			p.Comparison.Tolerated = tolerated
+			u := users{perSecond: 100, weight: 10, canary: 0.005, stable: 0.005, noise: noise}
+			back := 0
+			for n := range uint64(1000) {
+				if u.rolledBack(p, rand.New(rand.NewPCG(n, 7)), 360) {
+					back++
+				}
+			}
+			fmt.Fprintf(&out, " %d |", back)
+		}
+		fmt.Fprintln(&out)
+	}
 	return out.String()
 }
 

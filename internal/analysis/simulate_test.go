@@ -163,17 +163,6 @@ func TestWeightsIncidentsAndNoiseDoNotRollBack(t *testing.T) {
 	}
 }
 
-// A canary whose error rate wanders by half of itself from minute to minute.
-func TestNoisyPodsAreSeldomRolledBack(t *testing.T) {
-	if !long {
-		t.Skip("takes ten seconds: STEPCANARY_LONG=1")
-	}
-	p := byClock(0)
-	p.Comparison.IgnoreBelow, p.Steps = 0, nil
-	u := users{perSecond: 100, weight: 10, canary: 0.005, stable: 0.005, noise: 0.5}
-	decide(t, below, 0.05, func(rng *rand.Rand) bool { return u.rolledBack(p, rng, 360) })
-}
-
 // An hour at 100 % with the errors just within the objective, six times as
 // long as the bake that the policy reckons with.
 func TestBakeSeldomRollsBackWithinTheObjective(t *testing.T) {
