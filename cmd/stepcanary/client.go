@@ -52,9 +52,9 @@ func (t target) open(ctx context.Context, c *console) (client, error) {
 	}
 	endpoint := t.endpoint
 	if endpoint != "" {
-		u, err := url.Parse(endpoint)
-		if err != nil || u.Host == "" {
-			return client{}, fmt.Errorf("--endpoint %q: a URL such as http://127.0.0.1:8083 is expected", endpoint)
+		u, err := web(endpoint)
+		if err != nil {
+			return client{}, fmt.Errorf("--endpoint %w", err)
 		}
 		if isLocal(u.Hostname()) {
 			// The local engine knows no accounts: nothing of the person's is sent to it.
@@ -71,6 +71,15 @@ func (t target) open(ctx context.Context, c *console) (client, error) {
 		}
 	})
 	return client{Client: api, machine: t.machine, clock: c.clock}, nil
+}
+
+// web reads the URL of a service.
+func web(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q: a URL such as http://127.0.0.1:8083 is expected", text)
+	}
+	return u, nil
 }
 
 func isLocal(host string) bool {
@@ -217,6 +226,19 @@ func (c client) names(ctx context.Context, who string, e types.ExecutionListItem
 	return meant, nil
 }
 
+// known puts into words what the API says of an execution that it does not know.
+func known(err error) error {
+	var unknown *types.ExecutionDoesNotExist
+	var arn *types.InvalidArn
+	switch {
+	case errors.As(err, &unknown):
+		return errors.New("there is no such execution: it may belong to another account, region or engine, or was forgotten")
+	case errors.As(err, &arn):
+		return errors.New("that is no ARN of an execution; a service, an execution's name or its ARN is expected")
+	}
+	return err
+}
+
 // story reads the whole history of an execution.
 func (c client) story(ctx context.Context, execution string) (*story.Story, error) {
 	var events []types.HistoryEvent
@@ -226,7 +248,7 @@ func (c client) story(ctx context.Context, execution string) (*story.Story, erro
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("read history of %s: %w", execution, err)
+			return nil, fmt.Errorf("read history of %s: %w", execution, known(err))
 		}
 		events = append(events, page.Events...)
 	}

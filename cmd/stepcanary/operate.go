@@ -197,7 +197,7 @@ func retry(ctx context.Context, c *console, args []string) error {
 	}
 	d, err := api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(execution)})
 	if err != nil {
-		return fmt.Errorf("describe %s: %w", execution, err)
+		return fmt.Errorf("describe %s: %w", execution, known(err))
 	}
 	if d.Status == "RUNNING" {
 		return exit{exitRefused, fmt.Sprintf("%s is still running", aws.ToString(d.Name))}

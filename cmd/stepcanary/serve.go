@@ -42,6 +42,11 @@ func serve(ctx context.Context, c *console, args []string) error {
 	if _, err := parse(c, f, args, 0); err != nil {
 		return err
 	}
+	if s.lambda != "" {
+		if _, err := web(s.lambda); err != nil {
+			return fmt.Errorf("serve: --lambda-endpoint %w", err)
+		}
+	}
 	s.settings.Hooks = json.RawMessage(s.hooks)
 	if _, err := s.settings.HookOpener(clock.Real{})(); err != nil {
 		return fmt.Errorf("serve: --hooks: %w", err)
