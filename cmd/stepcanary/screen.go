@@ -19,18 +19,68 @@ func screen(s *story.Story, now time.Time, width int) [4]string {
 		copy(lines[1:3], measures(w.Judgement.Measures))
 		for i := 1; i < 3 && w.Of != s.Step; i++ {
 			if lines[i] != "" {
-				lines[i] += "  (step before)"
+				lines[i] = stepBefore(s, w) + lines[i]
 			}
 		}
 		if w.Trouble != "" {
 			lines[1], lines[2] = "metrics   no answer: "+w.Trouble, ""
 		}
 	}
+	if s.Watch == nil {
+		copy(lines[1:3], expected(s, now))
+	}
 	lines[3] = last(s)
 	for i := range lines {
 		lines[i] = cut(lines[i], width)
 	}
 	return lines
+}
+
+// stepBefore says, before the figures of the step before, at which weight they were taken.
+func stepBefore(s *story.Story, w *step.Watch) string {
+	if s.Rollout == nil || w.Of < 0 || w.Of >= len(s.Rollout.Plan.Steps) {
+		return "before: "
+	}
+	return fmt.Sprintf("at %d %%: ", s.Rollout.Plan.Steps[w.Of].Weight)
+}
+
+// expected says, until the first look is over, why there are no figures, and what will be judged.
+func expected(s *story.Story, now time.Time) []string {
+	if !s.Running() || s.Rollout == nil || s.State == "Rollback" {
+		return nil
+	}
+	why := "no user is on " + s.Rollout.Canary.Name
+	if s.Weight > 0 && s.State == "HealthCheck" {
+		why = fmt.Sprintf("the first look began %s ago and takes at most a minute", span(now.Sub(s.Since)))
+	} else if s.Weight > 0 {
+		why = "the first look comes next"
+	}
+	return []string{"no figures yet: " + why, "to be judged: " + strings.Join(judged(s.Rollout), "; ")}
+}
+
+// judged names what a rollout is judged by, beside its pods.
+func judged(ro *step.Rollout) []string {
+	var by, limits []string
+	if c := ro.Policy.Comparison; c.Enabled {
+		what := "errors"
+		if len(c.LatencyBounds) > 0 {
+			what += " and latency"
+		}
+		if !ro.First() {
+			what += " beside stable's"
+		}
+		by = append(by, what)
+	}
+	for _, l := range ro.Policy.Limits {
+		limits = append(limits, l.Name)
+	}
+	if len(limits) > 0 {
+		by = append(by, "limits on "+strings.Join(limits, ", "))
+	}
+	if ro.KubernetesOnly || len(by) == 0 {
+		return []string{"its pods alone"}
+	}
+	return by
 }
 
 // look is the last look at the step that the rollout is in; nil before it.

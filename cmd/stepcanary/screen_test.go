@@ -28,10 +28,11 @@ type moment struct {
 }
 
 var moments = map[string]moment{
-	"good, in the middle": {users: map[string]float64{"checkout-1": 0.002, "checkout-2": 0.0024}, after: 130 * time.Second},
-	"good, at its end":    {users: map[string]float64{"checkout-1": 0, "checkout-2": 0}, after: time.Hour},
-	"bad, at its end":     {users: map[string]float64{"checkout-1": 0.001, "checkout-2": 0.08}, after: time.Hour},
-	"nobody uses it":      {after: 3 * time.Minute},
+	"good, in the middle":           {users: map[string]float64{"checkout-1": 0.002, "checkout-2": 0.0024}, after: 130 * time.Second},
+	"good, at its end":              {users: map[string]float64{"checkout-1": 0, "checkout-2": 0}, after: time.Hour},
+	"bad, at its end":               {users: map[string]float64{"checkout-1": 0.001, "checkout-2": 0.08}, after: time.Hour},
+	"nobody uses it":                {after: 3 * time.Minute},
+	"before its first look is over": {users: map[string]float64{"checkout-1": 0, "checkout-2": 0}, after: 12 * time.Second},
 	"a limit is broken": {
 		users: map[string]float64{"checkout-1": 0, "checkout-2": 0.03}, after: time.Hour,
 		input: enginetest.Fields{"analysis": enginetest.Fields{
@@ -106,7 +107,7 @@ func storyAt(t *testing.T, m moment) (*story.Story, time.Time) {
 
 func TestScreen(t *testing.T) {
 	var got strings.Builder
-	for _, name := range []string{"good, in the middle", "good, at its end", "bad, at its end", "a limit is broken", "nobody uses it"} {
+	for _, name := range []string{"before its first look is over", "good, in the middle", "good, at its end", "bad, at its end", "a limit is broken", "nobody uses it"} {
 		s, now := storyAt(t, moments[name])
 		for _, width := range []int{80, 120} {
 			fmt.Fprintf(&got, "== %s, %d columns\n", name, width)
