@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
@@ -81,6 +82,43 @@ func Answering[O any](run func(context.Context, step.Event) (O, error), a Answer
 	}
 }
 
+// names says which service the run was for: as the rollout says that the document has, or that
+// Prepare just decided; before there is one, as the three fields of deploy.json say. A value that
+// looks like no name is left out: it may be anything.
+func names(ev step.Event, out any) []slog.Attr {
+	of := func(cluster, namespace, service string) (attrs []slog.Attr) {
+		for _, a := range []slog.Attr{slog.String("cluster", cluster), slog.String("namespace", namespace), slog.String("service", service)} {
+			if name.MatchString(a.Value.String()) {
+				attrs = append(attrs, a)
+			}
+		}
+		return attrs
+	}
+	ro := ev.Document.Rollout
+	if decided, ok := out.(step.Rollout); ok && ro == nil && decided.Service.Name != "" {
+		ro = &decided
+	}
+	if ro != nil {
+		return of(ro.Cluster, ro.Service.Namespace, ro.Service.Name)
+	}
+	var in struct {
+		Cluster   json.RawMessage `json:"cluster_name"`
+		Namespace json.RawMessage `json:"kubernetes_namespace"`
+		Service   json.RawMessage `json:"microservice_name"`
+	}
+	_ = json.Unmarshal(ev.Input, &in) // what cannot be read is said in the step's error
+	return of(text(in.Cluster), text(in.Namespace), text(in.Service))
+}
+
+// name is the form of what Kubernetes and EKS take for a name.
+var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+// text is a JSON string's value; empty for all else, so that one wrong field hides no other.
+func text(raw json.RawMessage) (s string) {
+	_ = json.Unmarshal(raw, &s)
+	return s
+}
+
 // log writes one line for each run. What a step returns holds no secret; the event may, by a
 // template's fault, so it is not logged.
 func log(ctx context.Context, ev step.Event, took time.Duration, out any, err error) {
@@ -88,9 +126,7 @@ func log(ctx context.Context, ev step.Event, took time.Duration, out any, err er
 		slog.String("execution", ev.Execution), slog.String("state", ev.State),
 		slog.Duration("took", took.Round(time.Millisecond)),
 	}
-	if ro := ev.Document.Rollout; ro != nil {
-		attrs = append(attrs, slog.String("cluster", ro.Cluster), slog.String("namespace", ro.Service.Namespace), slog.String("service", ro.Service.Name))
-	}
+	attrs = append(attrs, names(ev, out)...)
 	if err != nil {
 		attrs = append(attrs, slog.String("kind", string(fault.Of(err))), slog.String("error", err.Error()))
 		if errors.Is(err, fault.Queued) {
