@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/analysis"
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/metric"
+	"github.com/stepcanary/stepcanary/internal/metric/meters"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/spec"
 )
@@ -41,6 +45,8 @@ type planned struct {
 type plannedStep struct {
 	Weight rollout.Weight `json:"weight"`
 	Hold   string         `json:"hold"`
+	// Takes is the least time of the step, which the metrics source may make longer than its hold.
+	Takes string `json:"takes"`
 	// Approve tells that a person has to say yes.
 	Approve bool `json:"approve,omitempty"`
 	// Sees is when the stated regression would be seen, with a chance of 80 %.
@@ -54,8 +60,8 @@ func plan(_ context.Context, c *console, args []string) error {
 	rps := f.Float64("rps", 0, "requests a second to both versions: tells when a regression would be seen")
 	from := f.Float64("from", 0.5, "stable's share of errors in percent, for --rps")
 	to := f.Float64("to", 1.5, "the regression to see, in percent, for --rps")
-	every := f.Duration("every", 10*time.Second, "length of a metrics interval, for --rps")
-	lag := f.Duration("lag", 0, "how late the metrics source is, for --rps")
+	every := f.Duration("every", 0, "length of a metrics interval, for --rps (default that of metrics, or 10s)")
+	lag := f.Duration("lag", 0, "how late the metrics source is, for --rps (default that of metrics, or 0)")
 	file, err := load(c, f, args)
 	if err != nil {
 		return err
@@ -63,12 +69,22 @@ func plan(_ context.Context, c *console, args []string) error {
 	if *rps < 0 || *from < 0 || *to > 100 || *to <= *from {
 		return fmt.Errorf("plan: --rps %v --from %v --to %v: a rate above 0 and 0 <= from < to <= 100 are expected", *rps, *from, *to)
 	}
-	p, err := reckon(file.Spec)
+	source, err := source(file.Spec, c.env("STEPCANARY_METRICS"))
 	if err != nil {
 		return err
 	}
+	p, err := reckon(file.Spec, source)
+	if err != nil {
+		return err
+	}
+	if !given(f, "every") {
+		*every = max(source.Every, time.Duration(file.Spec.Analysis.Interval))
+	}
+	if !given(f, "lag") {
+		*lag = source.Lag
+	}
 	if *rps > 0 && p.Refused == "" { // what counts no requests sees nothing
-		p.foresee(file.Spec, analysis.Traffic{PerSecond: *rps, Every: *every, Lag: *lag}, *from/100, *to/100)
+		p.foresee(file.Spec, source, analysis.Traffic{PerSecond: *rps, Every: *every, Lag: *lag}, *from/100, *to/100)
 	}
 	if c.json {
 		return c.printJSON(p)
@@ -77,8 +93,31 @@ func plan(_ context.Context, c *console, args []string) error {
 	return nil
 }
 
-// reckon counts what the rollout takes.
-func reckon(s spec.Spec) (planned, error) {
+// source is how the metrics source can be read; the zero pace where neither deploy.json nor the engine's
+// defaults, as far as they are known here, name one.
+func source(s spec.Spec, defaults string) (metric.Pace, error) {
+	engine, err := meters.Parse([]byte(defaults))
+	if err != nil {
+		return metric.Pace{}, fmt.Errorf("STEPCANARY_METRICS: %w", err)
+	}
+	block, err := json.Marshal(s.Metrics)
+	if err != nil {
+		return metric.Pace{}, fmt.Errorf("write metrics: %w", err)
+	}
+	document, err := meters.Parse(block)
+	if err != nil {
+		return metric.Pace{}, err
+	}
+	c, err := meters.Merge(engine, document)
+	if err != nil {
+		return metric.Pace{}, err
+	}
+	pace, _ := c.Pace()
+	return pace, nil
+}
+
+// reckon counts what the rollout takes with a metrics source of this pace.
+func reckon(s spec.Spec, source metric.Pace) (planned, error) {
 	steps, err := s.Plan()
 	if err != nil {
 		return planned{}, err
@@ -88,21 +127,47 @@ func reckon(s spec.Spec) (planned, error) {
 		return planned{}, err
 	}
 	b := s.Budget()
-	p := planned{Service: s.Service, Shortest: brief(b.Shortest), Longest: brief(b.Longest), Events: b.Events}
+	takes, shortest := s.Takes(source), time.Duration(0)
+	for _, d := range takes {
+		shortest += d
+	}
+	p := planned{Service: s.Service, Shortest: brief(shortest), Longest: brief(b.Longest), Events: b.Events}
 	p.Checks, p.Gates, p.Told = checks(s), gates(s), told(s)
 	transitions := 6 // Prepare, DeployCanary, AwaitReady, its choice, Promote, the end
-	for _, st := range steps.Steps {
+	for i, st := range steps.Steps {
 		hold := time.Duration(st.Hold)
 		looks := int(hold/time.Minute) + 1
 		transitions += 2 + 2*looks
-		p.Steps = append(p.Steps, plannedStep{Weight: st.Weight, Hold: brief(hold), Approve: st.Approve})
+		p.Steps = append(p.Steps, plannedStep{Weight: st.Weight, Hold: brief(hold), Takes: brief(takes[i]), Approve: st.Approve})
 	}
 	p.Transitions = transitions
-	p.USD = float64(transitions)*perTransition + (b.Shortest.Seconds()+30)*perSecond
+	p.USD = float64(transitions)*perTransition + (shortest.Seconds()+30)*perSecond
+	if w := hasty(s, source); w != "" {
+		p.Warnings = append(p.Warnings, w)
+	}
 	if err := s.Judgeable(tmpl); err != nil {
 		p.Refused = strings.TrimPrefix(err.Error(), string(fault.Refused)+": ")
 	}
 	return p, nil
+}
+
+// hasty warns of holds that are over before the metrics source has told anything.
+func hasty(s spec.Spec, source metric.Pace) string {
+	interval, told := s.Told(source)
+	shortest := slices.Min(s.Takes(metric.Pace{}))
+	if shortest >= told {
+		return ""
+	}
+	text := fmt.Sprintf("a hold of %s is shorter than a step can be: the metrics source tells of intervals of %s, and %s late, so a step takes %s at least",
+		brief(shortest), brief(interval), brief(source.Lag), brief(told))
+	latest := told + source.Grid
+	if latest > told {
+		text += fmt.Sprintf(", and up to %s where it begins between two marks of the clock", brief(latest))
+	}
+	if held := shortest + time.Duration(s.Patience); held < latest {
+		text += fmt.Sprintf("; patience ends after %s, so a good canary may go back for want of an answer", brief(held))
+	}
+	return text
 }
 
 // checks says in words what the canary is held against.
@@ -185,13 +250,10 @@ func inWords(l analysis.Limit) string {
 
 // foresee says when each step would see the rise of errors, and what the traffic makes of the
 // limits.
-func (p *planned) foresee(s spec.Spec, t analysis.Traffic, from, to float64) {
+func (p *planned) foresee(s spec.Spec, source metric.Pace, t analysis.Traffic, from, to float64) {
 	policy := s.Policy()
-	steps, err := s.Plan()
-	if err != nil {
-		return // it was read before
-	}
 	var short []string
+	takes := s.Takes(source)
 	for i := range p.Steps {
 		t.Weight = int(p.Steps[i].Weight)
 		if t.Weight >= 100 || !policy.Comparison.Enabled {
@@ -202,7 +264,7 @@ func (p *planned) foresee(s spec.Spec, t analysis.Traffic, from, to float64) {
 		if ok {
 			p.Steps[i].Sees = fmt.Sprintf("%s (%d requests)", brief(seen.After.Round(time.Second)), seen.Requests)
 		}
-		if !ok || seen.After > time.Duration(steps.Steps[i].Hold) {
+		if !ok || seen.After > takes[i] {
 			short = append(short, fmt.Sprint(t.Weight))
 		}
 	}

@@ -12,7 +12,7 @@ const planWidth = 80
 func (c *console) printPlan(p planned, rps, from, to float64) {
 	c.printf("%s: %s, at least %s, at most %s\n\n", p.Service, count(len(p.Steps), "step"), p.Shortest, p.Longest)
 	for i, s := range p.Steps {
-		line := fmt.Sprintf("  %3d %%  %-6s", s.Weight, s.Hold)
+		line := fmt.Sprintf("  %3d %%  %-6s", s.Weight, s.Takes)
 		if s.Sees != "" {
 			line += "  sees it in " + s.Sees
 		}

@@ -3,6 +3,7 @@ package spec
 import (
 	"time"
 
+	"github.com/stepcanary/stepcanary/internal/metric"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 )
 
@@ -47,7 +48,7 @@ const (
 
 // A Budget bounds what a rollout can use of Step Functions.
 type Budget struct {
-	// Shortest is the sum of the holds: no rollout is faster.
+	// Shortest is the sum of the holds: no rollout is faster. Takes knows what the metrics source adds.
 	Shortest time.Duration
 	// Longest counts every patience, approval and deadline to the full, and one
 	// pause of a person's.
@@ -88,6 +89,31 @@ func (s Spec) Budget() Budget {
 		s.gates(&b, phase, eventsIn)
 	}
 	return b
+}
+
+// Takes is the least time of each step: its hold, and no less than its metrics source needs to tell of an
+// interval, or by evidence of wait_time. The zero pace is a source that tells everything at once.
+func (s Spec) Takes(source metric.Pace) []time.Duration {
+	interval, told := s.Told(source)
+	if s.Pace == ByEvidence && interval > 0 {
+		told += interval * max(0, (time.Duration(s.WaitTime)-1)/interval)
+	}
+	var out []time.Duration
+	for _, step := range s.steps() {
+		out = append(out, max(time.Duration(step.Hold), told))
+	}
+	return out
+}
+
+// Told is the length of the intervals that a source of this pace is read in, and when it has told of a
+// step's first one at best. Both are zero where no source is read.
+func (s Spec) Told(source metric.Pace) (interval, first time.Duration) {
+	if source.Every <= 0 || s.Strategy == Replace {
+		return 0, 0
+	}
+	mark := time.Time{} // of every grid
+	w, next, _ := source.Window(mark, mark, time.Duration(s.Analysis.Interval), 1)
+	return w.Every, next.Sub(mark)
 }
 
 // gates counts what the gates of a phase can take at one place: the longest of their limits, and

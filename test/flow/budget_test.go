@@ -2,7 +2,12 @@ package flow_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
+	"github.com/stepcanary/stepcanary/internal/metric"
+	"github.com/stepcanary/stepcanary/internal/metric/cloudwatch"
 	"github.com/stepcanary/stepcanary/internal/spec"
 )
 
@@ -58,6 +63,46 @@ func TestBudgetsAreKept(t *testing.T) {
 			}
 			if took > budget.Longest {
 				t.Errorf("it took %v; the plan said %v at most", took, budget.Longest)
+			}
+		})
+	}
+}
+
+// The least time of every step, as a plan says it before, is what a good rollout takes, whatever the
+// pace of its metrics source: CloudWatch tells of a minute three minutes after it began.
+func TestAGoodRolloutTakesWhatWasPlanned(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		pace  metric.Pace
+		input fields
+		want  time.Duration
+	}{
+		"a source that is faster than the holds": {enginetest.Pace, nil, 4 * time.Minute},
+		"holds below a source's own pace":        {metric.Pace{Every: 15 * time.Second, Lag: time.Second}, fields{"wait_time": 10}, 4 * 16 * time.Second},
+		"ten steps by CloudWatch":                {cloudwatch.PaceOf(0), fields{"percentage_step": 10}, 30 * time.Minute},
+		"intervals of one's own":                 {enginetest.Pace, fields{"wait_time": 10, "analysis": fields{"interval": 28}}, 4 * 32 * time.Second},
+		"CloudWatch, by evidence":                {cloudwatch.PaceOf(0), fields{"pace": "evidence", "wait_time": 150, "analysis": fields{}}, 20 * time.Minute},
+		"nothing is read":                        {cloudwatch.PaceOf(0), fields{"strategy": "replace", "percentage_step": nil}, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := sceneAt(t, tt.pace)
+			s.first()
+			s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+			doc, err := spec.Parse("deploy.json", []byte(input(tt.input)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			least := time.Duration(0)
+			for _, d := range doc.Takes(tt.pace) {
+				least += d
+			}
+			arn, began := s.begin(tt.input), s.clock.Now()
+			if e := s.end(arn); e.Status != asl.Succeeded {
+				t.Fatalf("%s by %s (%s)", e.Status, e.path, e.cause)
+			}
+			if took := s.clock.Now().Sub(began); least != tt.want || took < least || took > least*11/10+time.Duration(doc.Drain) {
+				t.Errorf("it took %v, the plan said %v; want %v, at most a tenth and the drain longer", took, least, tt.want)
 			}
 		})
 	}

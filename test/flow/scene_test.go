@@ -13,6 +13,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/local"
 	"github.com/stepcanary/stepcanary/internal/memory"
+	"github.com/stepcanary/stepcanary/internal/metric"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	"github.com/stepcanary/stepcanary/internal/record"
 	records "github.com/stepcanary/stepcanary/internal/record/memory"
@@ -61,7 +62,13 @@ func (s *scene) release() {
 
 func newScene(t testing.TB) *scene {
 	t.Helper()
-	e := enginetest.New(t)
+	return sceneAt(t, enginetest.Pace)
+}
+
+// sceneAt is a scene with a metrics source of that pace.
+func sceneAt(t testing.TB, pace metric.Pace) *scene {
+	t.Helper()
+	e := enginetest.NewAt(t, pace)
 	return &scene{
 		TB: t, Scene: e, clock: e.Clock, core: e.World.Core, cluster: e.World.Cluster, records: e.World.Records,
 		router: e.World.Router, meter: e.Meter, engine: e.Engine, machine: e.Engine.Machines()[0].ARN,

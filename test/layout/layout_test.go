@@ -48,7 +48,7 @@ var allowed = map[string][]string{
 	"internal/egress": {"internal/fault"},
 	"internal/secret": {"internal/fault"},
 	// work
-	"internal/spec": {"internal/analysis", "internal/rollout", "internal/fault", "internal/workload", "internal/traffic", "internal/egress", "specfiles"},
+	"internal/spec": {"internal/analysis", "internal/rollout", "internal/fault", "internal/workload", "internal/traffic", "internal/metric", "internal/egress", "specfiles"},
 	"internal/hook": {"internal/fault", "internal/clock", "internal/egress", "internal/secret"},
 	"internal/step": {"internal/analysis", "internal/rollout", "internal/fault", "internal/clock", "internal/spec", "internal/traffic", "internal/metric", "internal/workload", "internal/record", "internal/hook", "internal/secret"},
 	// flow

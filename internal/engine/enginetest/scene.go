@@ -14,6 +14,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/engine"
 	"github.com/stepcanary/stepcanary/internal/local"
+	"github.com/stepcanary/stepcanary/internal/metric"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 )
 
@@ -29,8 +30,14 @@ type Scene struct {
 // New gives a scene without any version.
 func New(t testing.TB) *Scene {
 	t.Helper()
+	return NewAt(t, Pace)
+}
+
+// NewAt is New with a metrics source of another pace.
+func NewAt(t testing.TB, pace metric.Pace) *Scene {
+	t.Helper()
 	c := clock.NewVirtual(Start)
-	s := &Scene{Clock: c, Stage: NewStage(c, meter.Options{Pace: Pace})}
+	s := &Scene{Clock: c, Stage: NewStage(c, meter.Options{Pace: pace})}
 	var err error
 	if s.Engine, err = engine.Local(local.Options{Clock: c}, s.Ports()); err != nil {
 		t.Fatal(err)

@@ -62,9 +62,7 @@ var _ metric.Meter = (*Meter)(nil)
 
 // New is a meter with these options. It sends nothing.
 func New(o Options) *Meter {
-	if o.Lag <= 0 {
-		o.Lag = DefaultLag
-	}
+	o.Lag = PaceOf(o.Lag).Lag
 	return &Meter{options: o}
 }
 
@@ -72,11 +70,17 @@ func New(o Options) *Meter {
 // canary's name, so that nothing can be compared.
 func (m *Meter) Unscoped() bool { return m.options.Queries.Unscoped }
 
-// Pace is a minute. Numbers belong to the minute in which they were counted,
-// but a minute begins with what was on its way.
-func (m *Meter) Pace() metric.Pace {
-	return metric.Pace{Every: Period, Lag: m.options.Lag, Grid: Period, Settle: Period}
+// PaceOf is a minute, so late or by DefaultLag if zero. Numbers belong to the minute in which they
+// were counted, but a minute begins with what was on its way.
+func PaceOf(lag time.Duration) metric.Pace {
+	if lag <= 0 {
+		lag = DefaultLag
+	}
+	return metric.Pace{Every: Period, Lag: lag, Grid: Period, Settle: Period}
 }
+
+// Pace is a minute.
+func (m *Meter) Pace() metric.Pace { return PaceOf(m.options.Lag) }
 
 // Intervals reads whole minutes.
 func (m *Meter) Intervals(ctx context.Context, s metric.Subject, w metric.Window) ([]analysis.Interval, error) {

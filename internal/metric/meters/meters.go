@@ -96,15 +96,33 @@ func openPrometheus(ctx context.Context, c Config, clk clock.Clock) (metric.Mete
 	}
 	o := prometheus.Options{
 		Address: c.Address, Queries: set, Clock: clk, Transport: transport,
-		Scrape: time.Duration(c.ScrapeInterval), Lag: time.Duration(c.Lag),
-	}
-	if c.Auth.SigV4 != nil && o.Lag == 0 {
-		o.Lag = remoteLag
+		Scrape: time.Duration(c.ScrapeInterval), Lag: c.lag(),
 	}
 	if o.Authorize, o.Secrets, err = c.authorize(ctx, clk); err != nil {
 		return nil, fmt.Errorf("metrics.auth: %w", err)
 	}
 	return prometheus.New(o)
+}
+
+// Pace says how the source that the configuration names can be read, without opening it. It is false where the
+// configuration does not say enough, such as a document that leaves the provider to the engine.
+func (c Config) Pace() (metric.Pace, bool) {
+	switch c.Provider {
+	case "prometheus":
+		set, err := queries.OpenPrometheus(c.Queries)
+		return prometheus.PaceOf(prometheus.Options{Queries: set, Scrape: time.Duration(c.ScrapeInterval), Lag: c.lag()}), err == nil
+	case "cloudwatch":
+		return cloudwatch.PaceOf(time.Duration(c.Lag)), true
+	}
+	return metric.Pace{}, false
+}
+
+// lag is what the configuration says, or a managed store's; zero for the driver's own.
+func (c Config) lag() time.Duration {
+	if c.Auth.SigV4 != nil && c.Lag == 0 {
+		return remoteLag
+	}
+	return time.Duration(c.Lag)
 }
 
 // remoteLag is how long samples take from a scrape to a managed store, where

@@ -119,7 +119,33 @@ func TestOpenChoosesTheDriver(t *testing.T) {
 			if diff := cmp.Diff(tt.want, m.Pace()); diff != "" {
 				t.Errorf("Pace() (-want +got):\n%s", diff)
 			}
+			if before, ok := paceOf(t, tt.engine, tt.document); !ok || before != m.Pace() {
+				t.Errorf("before it is opened %+v, %v; want %+v", before, ok, m.Pace())
+			}
 		})
+	}
+}
+
+// paceOf is what a plan knows of a source.
+func paceOf(t *testing.T, engine, document string) (metric.Pace, bool) {
+	t.Helper()
+	var parsed [2]meters.Config
+	for i, text := range []string{engine, document} {
+		var err error
+		if parsed[i], err = meters.Parse([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := meters.Merge(parsed[0], parsed[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Pace()
+}
+
+func TestNoPaceWithoutAProvider(t *testing.T) {
+	if p, ok := paceOf(t, ``, `{"lag": 5}`); ok {
+		t.Errorf("the pace is %+v; want none", p)
 	}
 }
 

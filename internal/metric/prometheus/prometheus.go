@@ -84,27 +84,16 @@ func New(o Options) (*Meter, error) {
 		return nil, fmt.Errorf("metrics address %q: %w: a URL such as https://prometheus.example is expected", o.Address, fault.Invalid)
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
-	if o.Scrape <= 0 {
-		o.Scrape = 15 * time.Second
-	}
-	if o.Lag <= 0 {
-		o.Lag = min(time.Second, o.Scrape/4)
-	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
 	}
 	if o.Transport == nil {
 		o.Transport = http.DefaultTransport
 	}
-	every := o.Scrape
-	if !o.Queries.Together {
-		// Two pods are read at moments of their own. Two scrapes in an interval let
-		// most of it be the same time for both.
-		every *= 2
-	}
+	pace := PaceOf(o)
+	o.Scrape, o.Lag = pace.Settle, pace.Lag
 	return &Meter{
-		base: base, queries: o.Queries, options: o,
-		pace: metric.Pace{Every: every, Lag: o.Lag, Settle: o.Scrape},
+		base: base, queries: o.Queries, options: o, pace: pace,
 		client: &http.Client{
 			Transport: o.Transport,
 			// Following would send the credentials, or the question, to somebody else.
@@ -113,7 +102,25 @@ func New(o Options) (*Meter, error) {
 	}, nil
 }
 
-// Pace is one scrape, or two where the versions are scraped apart.
+// PaceOf is the pace of a meter with these options, before there is one: one scrape, or two where the
+// versions are scraped apart.
+func PaceOf(o Options) metric.Pace {
+	if o.Scrape <= 0 {
+		o.Scrape = 15 * time.Second
+	}
+	if o.Lag <= 0 {
+		o.Lag = min(time.Second, o.Scrape/4)
+	}
+	every := o.Scrape
+	if !o.Queries.Together {
+		// Two pods are read at moments of their own. Two scrapes in an interval let
+		// most of it be the same time for both.
+		every *= 2
+	}
+	return metric.Pace{Every: every, Lag: o.Lag, Settle: o.Scrape}
+}
+
+// Pace is that of its options.
 func (m *Meter) Pace() metric.Pace { return m.pace }
 
 // Intervals reads the counters of both versions. A latency bound that is no
