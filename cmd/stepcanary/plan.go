@@ -31,12 +31,14 @@ type planned struct {
 	// Checks are what the canary is held against, at every step.
 	Checks []string `json:"checks"`
 	// Gates are asked, in the order of a rollout; Told are told.
-	Gates       []string `json:"gates,omitempty"`
-	Told        []string `json:"told,omitempty"`
-	Shortest    string   `json:"shortest"`
-	Longest     string   `json:"longest"`
-	Events      int      `json:"events"`
+	Gates    []string `json:"gates,omitempty"`
+	Told     []string `json:"told,omitempty"`
+	Shortest string   `json:"shortest"`
+	Longest  string   `json:"longest"`
+	Events   int      `json:"events"`
+	// Transitions and Seconds, for which functions run, are those of a good rollout, and USD what both cost.
 	Transitions int      `json:"transitions"`
+	Seconds     float64  `json:"function_seconds"`
 	USD         float64  `json:"usd"`
 	Refused     string   `json:"second_rollout_refused,omitempty"`
 	Warnings    []string `json:"warnings,omitempty"`
@@ -133,15 +135,12 @@ func reckon(s spec.Spec, source metric.Pace) (planned, error) {
 	}
 	p := planned{Service: s.Service, Shortest: brief(shortest), Longest: brief(b.Longest), Events: b.Events}
 	p.Checks, p.Gates, p.Told = checks(s), gates(s), told(s)
-	transitions := 6 // Prepare, DeployCanary, AwaitReady, its choice, Promote, the end
 	for i, st := range steps.Steps {
-		hold := time.Duration(st.Hold)
-		looks := int(hold/time.Minute) + 1
-		transitions += 2 + 2*looks
-		p.Steps = append(p.Steps, plannedStep{Weight: st.Weight, Hold: brief(hold), Takes: brief(takes[i]), Approve: st.Approve})
+		p.Steps = append(p.Steps, plannedStep{Weight: st.Weight, Hold: brief(time.Duration(st.Hold)), Takes: brief(takes[i]), Approve: st.Approve})
 	}
-	p.Transitions = transitions
-	p.USD = float64(transitions)*perTransition + (shortest.Seconds()+30)*perSecond
+	use := s.Use(source)
+	p.Transitions, p.Seconds = use.Transitions, use.Functions.Seconds()
+	p.USD = float64(p.Transitions)*perTransition + p.Seconds*perSecond
 	if w := hasty(s, source); w != "" {
 		p.Warnings = append(p.Warnings, w)
 	}

@@ -31,8 +31,8 @@ func (c *console) printPlan(p planned, rps, from, to float64) {
 	c.list("\nIt asks\n", p.Gates)
 	c.list("\nIt tells\n", p.Told)
 	c.printf("\n")
-	c.wrap("", fmt.Sprintf("A good rollout takes about %d state transitions and %.4f USD; its history has at most %d of the 25000 events that it may have.",
-		p.Transitions, p.USD, p.Events))
+	c.wrap("", fmt.Sprintf("A good rollout takes about %d state transitions, %.0f function seconds and %.4f USD; its history has at most %d of the 25000 events that it may have.",
+		p.Transitions, p.Seconds, p.USD, p.Events))
 	if p.Refused != "" {
 		c.wrap("\nThe first rollout deploys it. Every other would be refused: ", p.Refused)
 	}

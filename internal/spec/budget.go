@@ -41,6 +41,14 @@ const (
 	// time between two.
 	eventsPerTurn = 3
 	queueEvery    = 30 * time.Second
+	// States are entered once: Prepare, DeployCanary, AwaitReady and its choice before the first weight,
+	// Promote and Promoted in the end; for each weight ShiftWeight, for each look HealthCheck, both with
+	// their choices; for a wait such a look and Hold.
+	statesBefore   = 4
+	statesAfter    = 2
+	statesPerShift = 2
+	statesPerLook  = 2
+	statesPerWait  = statesPerLook + 1
 	// eventsFixed is Prepare, DeployCanary, Promote and Rollback with the ends, and
 	// room for 60 retries.
 	eventsFixed = 4*eventsPerTask + 10 + 60*4
@@ -116,6 +124,47 @@ func (s Spec) Told(source metric.Pace) (interval, first time.Duration) {
 	return w.Every, next.Sub(mark)
 }
 
+// A Use is what AWS counts of a rollout.
+type Use struct {
+	Transitions int
+	// Functions is how long they run: watching does, waiting does not.
+	Functions time.Duration
+}
+
+// Use counts what a good rollout takes with a source of this pace, where pods are ready at once and people
+// and gates say yes at once.
+func (s Spec) Use(source metric.Pace) Use {
+	u := Use{Transitions: statesBefore + statesAfter, Functions: time.Duration(s.Drain)}
+	takes := s.Takes(source)
+	for i, step := range s.steps() {
+		hold := time.Duration(step.Hold)
+		looks, waits := course(hold)
+		more, _ := course(takes[i] - hold) // patience, of which no source needs half an hour
+		u.Transitions += statesPerShift + statesPerLook*max(1, looks+more) + statesPerWait*waits
+		u.Functions += takes[i] - time.Duration(waits)*waitOf(hold)
+		if step.Approve {
+			u.Transitions += statesPerWait
+		}
+	}
+	return u
+}
+
+// course is how a stretch of one step goes if nothing happens: waits with a look before each, and looks from
+// then to its end.
+func course(d time.Duration) (looks, waits int) {
+	if d <= 0 {
+		return 0, 0
+	}
+	cycle := watchSlice + waitOf(d)
+	if over := d - watchSlice - watchedToEnd; over > 0 {
+		waits = int((over + cycle - 1) / cycle)
+	}
+	return int((d - time.Duration(waits)*cycle + watchSlice - 1) / watchSlice), waits
+}
+
+// waitOf is the time between two looks of a long stretch.
+func waitOf(d time.Duration) time.Duration { return max(shortestWait, d/looksPerHold) }
+
 // gates counts what the gates of a phase can take at one place: the longest of their limits, and
 // the time for a person who is asked then.
 func (s Spec) gates(b *Budget, phase string, events func(time.Duration) int) {
@@ -140,12 +189,12 @@ func (s Spec) gates(b *Budget, phase string, events func(time.Duration) int) {
 func eventsIn(d time.Duration) int {
 	n := eventsPerWatch * int(1+min(d, watchedToEnd)/watchSlice)
 	if d > watchedToEnd {
-		n += eventsPerWait * int(1+(d-watchedToEnd)/max(shortestWait, d/looksPerHold))
+		n += eventsPerWait * int(1+(d-watchedToEnd)/waitOf(d))
 	}
 	return n
 }
 
 // eventsOfAsking is the number of events while a person is waited for.
 func eventsOfAsking(d time.Duration) int {
-	return eventsPerWait * int(1+d/max(shortestWait, d/looksPerHold))
+	return eventsPerWait * int(1+d/waitOf(d))
 }

@@ -2,11 +2,16 @@ package flow_test
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
+	"github.com/stepcanary/stepcanary/internal/metric"
+	"github.com/stepcanary/stepcanary/internal/metric/cloudwatch"
+	"github.com/stepcanary/stepcanary/internal/spec"
 )
 
 // Prices of us-east-1 in USD: a state transition of a standard workflow, and a second of a function
@@ -47,6 +52,46 @@ func TestWhatARolloutCosts(t *testing.T) {
 		if !strings.Contains(string(doc), row) {
 			t.Errorf("docs/aws.md does not say %s", row)
 		}
+	}
+}
+
+// A plan says before what a good rollout's history says in the end, to within a tenth.
+func TestAPlanSaysWhatARolloutCosts(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		pace  metric.Pace
+		input fields
+	}{
+		"four steps of a minute":  {enginetest.Pace, nil},
+		"ten steps of a minute":   {enginetest.Pace, fields{"percentage_step": 10}},
+		"holds between minutes":   {enginetest.Pace, fields{"wait_time": 90}},
+		"a bit over half an hour": {enginetest.Pace, fields{"percentage_step": 50, "wait_time": "33m"}},
+		"an hour":                 {enginetest.Pace, fields{"percentage_step": 50, "wait_time": "1h"}},
+		"three days":              {enginetest.Pace, fields{"percentage_step": nil, "steps": []any{50, 100}, "wait_time": "36h"}},
+		"a source that is slow":   {cloudwatch.PaceOf(0), fields{"percentage_step": 10}},
+		"a drain of five minutes": {enginetest.Pace, fields{"drain": "5m"}},
+		"nothing but replicas":    {enginetest.Pace, fields{"strategy": "replace", "percentage_step": nil, "bake": "1h"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := sceneAt(t, tt.pace)
+			s.first()
+			s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+			doc, err := spec.Parse("deploy.json", []byte(input(tt.input)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			use := doc.Use(tt.pace)
+			e := s.run(tt.input)
+			transitions, seconds := s.used(e)
+			t.Logf("%d transitions and %.0f s; the plan said %d and %.0f", transitions, seconds, use.Transitions, use.Functions.Seconds())
+			if off := math.Abs(float64(use.Transitions)/float64(transitions) - 1); e.Status != asl.Succeeded || off > 0.1 {
+				t.Errorf("%s after %d transitions; the plan said %d", e.Status, transitions, use.Transitions)
+			}
+			if off := math.Abs(use.Functions.Seconds()/seconds - 1); off > 0.1 {
+				t.Errorf("functions ran for %.0f s; the plan said %.0f", seconds, use.Functions.Seconds())
+			}
+		})
 	}
 }
 
