@@ -28,6 +28,10 @@ const (
 type planned struct {
 	Service string        `json:"service"`
 	Steps   []plannedStep `json:"steps"`
+	// Pace is what ends a step: clock or evidence.
+	Pace spec.Pace `json:"pace"`
+	// Queue is how long a start waits for its turn, empty where it is refused.
+	Queue string `json:"queue,omitempty"`
 	// Checks are what the canary is held against, at every step.
 	Checks []string `json:"checks"`
 	// Gates are asked, in the order of a rollout; Told are told.
@@ -49,6 +53,8 @@ type plannedStep struct {
 	Hold   string         `json:"hold"`
 	// Takes is the least time of the step, which the metrics source may make longer than its hold.
 	Takes string `json:"takes"`
+	// AtMost is when a step that is paced by evidence is undecided.
+	AtMost string `json:"at_most,omitempty"`
 	// Approve tells that a person has to say yes.
 	Approve bool `json:"approve,omitempty"`
 	// Sees is when the stated regression would be seen, with a chance of 80 %.
@@ -135,8 +141,16 @@ func reckon(s spec.Spec, source metric.Pace) (planned, error) {
 	}
 	p := planned{Service: s.Service, Shortest: brief(shortest), Longest: brief(b.Longest), Events: b.Events}
 	p.Checks, p.Gates, p.Told = checks(s), gates(s), told(s)
+	p.Pace = s.Pace
+	if s.Queue > 0 {
+		p.Queue = brief(time.Duration(s.Queue))
+	}
 	for i, st := range steps.Steps {
-		p.Steps = append(p.Steps, plannedStep{Weight: st.Weight, Hold: brief(time.Duration(st.Hold)), Takes: brief(takes[i]), Approve: st.Approve})
+		step := plannedStep{Weight: st.Weight, Hold: brief(time.Duration(st.Hold)), Takes: brief(takes[i]), Approve: st.Approve}
+		if s.Pace == spec.ByEvidence && st.Weight < 100 {
+			step.AtMost = brief(max(takes[i], time.Duration(s.LongestStep)))
+		}
+		p.Steps = append(p.Steps, step)
 	}
 	use := s.Use(source)
 	p.Transitions, p.Seconds = use.Transitions, use.Functions.Seconds()
@@ -172,6 +186,9 @@ func hasty(s spec.Spec, source metric.Pace) string {
 // checks says in words what the canary is held against.
 func checks(s spec.Spec) []string {
 	out := []string{"its pods are ready"}
+	if len(s.Alarms) > 0 {
+		out = append(out, "no alarm goes off (one that is on at the start is not seen): "+strings.Join(s.Alarms, ", "))
+	}
 	if s.Strategy == spec.Replace {
 		return out
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/stepcanary/stepcanary/internal/spec"
 )
 
 // planWidth is what the text of a plan fits into.
@@ -11,8 +13,12 @@ const planWidth = 80
 // printPlan shows a plan to people.
 func (c *console) printPlan(p planned, rps, from, to float64) {
 	c.printf("%s: %s, at least %s, at most %s\n\n", p.Service, count(len(p.Steps), "step"), p.Shortest, p.Longest)
+	width := 6
+	for _, s := range p.Steps {
+		width = max(width, len(s.lasts()))
+	}
 	for i, s := range p.Steps {
-		line := fmt.Sprintf("  %3d %%  %-6s", s.Weight, s.Takes)
+		line := fmt.Sprintf("  %3d %%  %-*s", s.Weight, width, s.lasts())
 		if s.Sees != "" {
 			line += "  sees it in " + s.Sees
 		}
@@ -24,10 +30,16 @@ func (c *console) printPlan(p planned, rps, from, to float64) {
 		}
 		c.printf("%s\n", strings.TrimRight(line, " "))
 	}
+	if p.Pace == spec.ByEvidence {
+		c.wrap("\n  ", "by evidence: a step ends as soon as enough speaks for the canary, and is undecided after the longer time")
+	}
 	if rps > 0 && p.Refused == "" {
 		c.wrap("\n  ", fmt.Sprintf("it: a rise from %g to %g %% errors at %g requests a second, with a chance of 80 %%", from, to, rps))
 	}
 	c.list("\nThe canary goes on while\n", p.Checks)
+	if p.Queue != "" {
+		c.wrap("\n", fmt.Sprintf("While another rollout of the service runs, a start waits up to %s for its turn.", p.Queue))
+	}
 	c.list("\nIt asks\n", p.Gates)
 	c.list("\nIt tells\n", p.Told)
 	c.printf("\n")
@@ -39,6 +51,14 @@ func (c *console) printPlan(p planned, rps, from, to float64) {
 	for _, w := range p.Warnings {
 		c.wrap("Warning: ", w)
 	}
+}
+
+// lasts is how long a step takes, or from when to when it may end.
+func (s plannedStep) lasts() string {
+	if s.AtMost == "" {
+		return s.Takes
+	}
+	return s.Takes + " to " + s.AtMost
 }
 
 // list prints items below a head, or nothing where there are none.
