@@ -287,11 +287,43 @@ func (p *planned) foresee(s spec.Spec, source metric.Pace, t analysis.Traffic, f
 	if len(short) > 0 {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("too short to see it on their own: the steps at %s %%", strings.Join(short, ", ")))
 	}
+	if w := undecided(s, source, t, from); w != "" {
+		p.Warnings = append(p.Warnings, w)
+	}
 	for _, l := range policy.Limits {
 		if w := tooStrict(l, t, from); w != "" && !l.Advisory {
 			p.Warnings = append(p.Warnings, w)
 		}
 	}
+}
+
+// undecided warns where a canary as good as stable would too often not be known to be good in time.
+func undecided(s spec.Spec, source metric.Pace, t analysis.Traffic, rate float64) string {
+	policy := s.Policy()
+	if !policy.Comparison.Enabled {
+		return ""
+	}
+	takes := s.Takes(source)
+	var within []analysis.Stretch
+	for i, hold := range s.Takes(metric.Pace{}) {
+		most := hold + time.Duration(s.Patience) - t.Lag
+		if s.Pace == spec.ByEvidence {
+			most = max(most, time.Duration(s.LongestStep))
+		}
+		if policy.Steps[i] < 100 {
+			within = append(within, analysis.Stretch{Least: max(t.Every, takes[i]-t.Lag), Most: most})
+		}
+	}
+	e := policy.PaceTime(t, rate, within...)
+	if len(within) == 0 || e.Undecided < 0.05 {
+		return ""
+	}
+	end := "go back"
+	if s.OnUndecided == rollout.UndecidedAsks {
+		end = "wait for a person"
+	}
+	return fmt.Sprintf("with this traffic %.0f %% of rollouts of a canary no worse than stable would %s undecided, most of them at %d %%: more patience, or a longer or larger step, tells more",
+		100*e.Undecided, end, policy.Steps[e.Stuck])
 }
 
 // tooStrict warns of a limit that a canary as good as stable would not keep.

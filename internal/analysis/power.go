@@ -47,12 +47,7 @@ const (
 // within what is tolerated, harmless, or so near to that that the evidence does not
 // grow; or there is no traffic.
 func (p Policy) TimeToSee(t Traffic, stable, canary float64) (Sight, bool) {
-	p = p.withDefaults()
-	t = t.withDefaults()
-	return p.timeToSee(t, stable, canary, runs)
-}
-
-func (p Policy) timeToSee(t Traffic, stable, canary float64, runs int) (Sight, bool) {
+	p, t = p.withDefaults(), t.withDefaults()
 	c, w := p.Comparison, float64(t.Weight)/100
 	base := max(stable, 1e-9)
 	if w <= 0 || w >= 1 || canary > 1 || canary < c.IgnoreBelow || !(canary > base*c.Tolerated) || !(t.PerSecond > 0) {
@@ -65,10 +60,10 @@ func (p Policy) timeToSee(t Traffic, stable, canary float64, runs int) (Sight, b
 		return Sight{}, false
 	}
 	batch := max(1, math.Floor(guess/lookGoal))
-	looks, ok := m.play(perInterval*batch, runs)
+	looks, ok := m.play(perInterval * batch)
 	for ok && looks < lookGoal/4 && batch > 1 { // far sooner than guessed: look closer
 		batch = max(1, math.Floor(batch*looks/lookGoal))
-		looks, ok = m.play(perInterval*batch, runs)
+		looks, ok = m.play(perInterval * batch)
 	}
 	return Sight{
 		Requests: int64(math.Ceil(looks * batch * perInterval)),
@@ -164,7 +159,7 @@ func (m match) long() float64 {
 
 // play returns the number of looks after which 80 % of the runs have crossed,
 // with so many canary requests in a look; false where they are too few in four times lookGoal.
-func (m match) play(perLook float64, runs int) (float64, bool) {
+func (m match) play(perLook float64) (float64, bool) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	canary, stable := newTable(perLook*m.canary), newTable(perLook*m.stable)
 	type errors struct{ canary, stable float64 }
@@ -181,45 +176,11 @@ func (m match) play(perLook float64, runs int) (float64, bool) {
 				on = append(on, s)
 			}
 		}
-		if left = on; float64(len(left)) <= (1-chance)*float64(runs) {
+		if left = on; float64(len(left)) <= (1-chance)*runs {
 			return look, true
 		}
 	}
 	return 0, false
-}
-
-// SmallestSeen is the smallest error rate of the canary that would be rolled
-// back within the time, with a chance of 80 %, to about a fiftieth of itself.
-// False means that not even a canary that always fails would be.
-func (p Policy) SmallestSeen(t Traffic, stable float64, within time.Duration) (float64, bool) {
-	p, t = p.withDefaults(), t.withDefaults()
-	base := max(stable, 1e-9)
-	seen := func(rate float64) bool {
-		s, ok := p.timeToSee(t, stable, rate, runs)
-		return ok && s.After <= within
-	}
-	low, high := base*p.Comparison.Tolerated, 1.0
-	if !seen(high) {
-		return 0, false
-	}
-	n := t.PerSecond * float64(t.Weight) / 100 * (within - t.Lag).Seconds()
-	l := lineup{float64(t.Weight) / 100, base, p.Comparison.Tolerated, p.lineAt()}
-	if guess := l.smallestSeen(n); guess > 0 {
-		if g := max(low, guess/1.5); !seen(g) {
-			low = g
-		}
-		if g := min(1, guess*1.5); seen(g) {
-			high = g
-		}
-	}
-	for high > low*1.02 {
-		if mid := math.Sqrt(low * high); seen(mid) {
-			high = mid
-		} else {
-			low = mid
-		}
-	}
-	return high, true
 }
 
 func (t Traffic) withDefaults() Traffic {
