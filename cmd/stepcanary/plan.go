@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -24,22 +26,28 @@ const (
 	perSecond     = 0.25 * 0.0000133334
 )
 
-// A planned is a plan, printed.
+// never is when a step sees what it cannot see.
+const never = "never"
+
+// A planned is a plan, printed. A time is there twice: in words, and in seconds for machines.
 type planned struct {
 	Service string        `json:"service"`
 	Steps   []plannedStep `json:"steps"`
 	// Pace is what ends a step: clock or evidence.
 	Pace spec.Pace `json:"pace"`
 	// Queue is how long a start waits for its turn, empty where it is refused.
-	Queue string `json:"queue,omitempty"`
+	Queue        string  `json:"queue,omitempty"`
+	QueueSeconds float64 `json:"queue_seconds,omitempty"`
 	// Checks are what the canary is held against, at every step.
 	Checks []string `json:"checks"`
 	// Gates are asked, in the order of a rollout; Told are told.
-	Gates    []string `json:"gates,omitempty"`
-	Told     []string `json:"told,omitempty"`
-	Shortest string   `json:"shortest"`
-	Longest  string   `json:"longest"`
-	Events   int      `json:"events"`
+	Gates           []string `json:"gates,omitempty"`
+	Told            []string `json:"told,omitempty"`
+	Shortest        string   `json:"shortest"`
+	ShortestSeconds float64  `json:"shortest_seconds"`
+	Longest         string   `json:"longest"`
+	LongestSeconds  float64  `json:"longest_seconds"`
+	Events          int      `json:"events"`
 	// Transitions and Seconds, for which functions run, are those of a good rollout, and USD what both cost.
 	Transitions int      `json:"transitions"`
 	Seconds     float64  `json:"function_seconds"`
@@ -49,56 +57,107 @@ type planned struct {
 }
 
 type plannedStep struct {
-	Weight rollout.Weight `json:"weight"`
-	Hold   string         `json:"hold"`
+	Weight      rollout.Weight `json:"weight"`
+	Hold        string         `json:"hold"`
+	HoldSeconds float64        `json:"hold_seconds"`
 	// Takes is the least time of the step, which the metrics source may make longer than its hold.
-	Takes string `json:"takes"`
+	Takes        string  `json:"takes"`
+	TakesSeconds float64 `json:"takes_seconds"`
 	// AtMost is when a step that is paced by evidence is undecided.
-	AtMost string `json:"at_most,omitempty"`
+	AtMost        string  `json:"at_most,omitempty"`
+	AtMostSeconds float64 `json:"at_most_seconds,omitempty"`
 	// Approve tells that a person has to say yes.
 	Approve bool `json:"approve,omitempty"`
-	// Sees is when the stated regression would be seen, with a chance of 80 %.
-	Sees string `json:"sees,omitempty"`
+	// Sees is when the stated regression would be seen, with a chance of 80 %: a time with requests to the canary,
+	// or never, which has no numbers beside it.
+	Sees         string  `json:"sees,omitempty"`
+	SeesSeconds  float64 `json:"sees_seconds,omitempty"`
+	SeesRequests int64   `json:"sees_requests,omitempty"`
 }
 
 // plan shows what a rollout would do, before anything is done.
 func plan(_ context.Context, c *console, args []string) error {
 	f := flag.NewFlagSet("plan", flag.ContinueOnError)
 	c.outputFlag(f)
-	rps := f.Float64("rps", 0, "requests a second to both versions: tells when a regression would be seen")
-	from := f.Float64("from", 0.5, "stable's share of errors in percent, for --rps")
-	to := f.Float64("to", 1.5, "the regression to see, in percent, for --rps")
-	every := f.Duration("every", 0, "length of a metrics interval, for --rps (default that of metrics, or 10s)")
-	lag := f.Duration("lag", 0, "how late the metrics source is, for --rps (default that of metrics, or 0)")
+	var q question
+	f.Float64Var(&q.rps, "rps", 0, "requests a second to both versions: tells when a regression would be seen")
+	f.Float64Var(&q.from, "from", 0.5, "stable's share of errors in percent, for --rps")
+	f.Float64Var(&q.to, "to", 1.5, "the regression to see, in percent, for --rps")
+	f.DurationVar(&q.every, "every", 0, "length of a metrics interval, for --rps (default that of metrics, or 10s)")
+	f.DurationVar(&q.lag, "lag", 0, "how late the metrics source is, for --rps (default that of metrics, or 0)")
 	file, err := load(c, f, args)
-	if err != nil {
+	if err == nil {
+		err = q.check(f)
+	}
+	var p planned
+	if err == nil {
+		p, err = answer(file.Spec, f, q, c.env("STEPCANARY_METRICS"))
+	}
+	switch {
+	case err != nil && c.json && !errors.As(err, new(exit)) && !errors.Is(err, flag.ErrHelp):
+		if err := c.printJSON(invalid(err)); err != nil {
+			return err
+		}
+		return exit{exitError, ""}
+	case err != nil:
 		return err
-	}
-	if *rps < 0 || *from < 0 || *to > 100 || *to <= *from {
-		return fmt.Errorf("plan: --rps %v --from %v --to %v: a rate above 0 and 0 <= from < to <= 100 are expected", *rps, *from, *to)
-	}
-	source, err := source(file.Spec, c.env("STEPCANARY_METRICS"))
-	if err != nil {
-		return err
-	}
-	p, err := reckon(file.Spec, source)
-	if err != nil {
-		return err
-	}
-	if !given(f, "every") {
-		*every = max(source.Every, time.Duration(file.Spec.Analysis.Interval))
-	}
-	if !given(f, "lag") {
-		*lag = source.Lag
-	}
-	if *rps > 0 && p.Refused == "" { // what counts no requests sees nothing
-		p.foresee(file.Spec, source, analysis.Traffic{PerSecond: *rps, Every: *every, Lag: *lag}, *from/100, *to/100)
-	}
-	if c.json {
+	case c.json:
 		return c.printJSON(p)
 	}
-	c.printPlan(p, *rps, *from, *to)
+	c.printPlan(p, q)
 	return nil
+}
+
+// A question is what the flags ask for: when a rise of errors would be seen. Without rps nothing is asked.
+type question struct {
+	rps, from, to float64
+	every, lag    time.Duration
+}
+
+// check refuses what makes no question. A number that is none is in no range.
+func (q question) check(f *flag.FlagSet) error {
+	if !given(f, "rps") {
+		for _, name := range []string{"from", "to", "every", "lag"} {
+			if given(f, name) {
+				return fmt.Errorf("plan: --%s without --rps: the requests a second are expected beside it", name)
+			}
+		}
+		return nil
+	}
+	switch {
+	case !(q.rps > 0 && q.rps <= math.MaxFloat64):
+		return fmt.Errorf("plan: --rps %v: a number of requests a second above 0 is expected", q.rps)
+	case !(q.from >= 0 && q.from < q.to && q.to <= 100):
+		return fmt.Errorf("plan: --from %v --to %v: 0 <= from < to <= 100 is expected", q.from, q.to)
+	case given(f, "every") && q.every <= 0:
+		return fmt.Errorf("plan: --every %v: a time above 0 is expected", q.every)
+	case q.lag < 0:
+		return fmt.Errorf("plan: --lag %v: a time of 0 or more is expected", q.lag)
+	}
+	return nil
+}
+
+// answer reckons, and foresees what is asked for. What is not said of the metrics source is the source's own.
+func answer(s spec.Spec, f *flag.FlagSet, q question, defaults string) (planned, error) {
+	source, err := source(s, defaults)
+	if err != nil {
+		return planned{}, err
+	}
+	p, err := reckon(s, source)
+	if err != nil {
+		return planned{}, err
+	}
+	t := analysis.Traffic{PerSecond: q.rps, Every: q.every, Lag: q.lag}
+	if !given(f, "every") {
+		t.Every, _ = s.Told(source)
+	}
+	if !given(f, "lag") {
+		t.Lag = source.Lag
+	}
+	if q.rps > 0 && p.Refused == "" { // what counts no requests sees nothing
+		p.foresee(s, source, t, q.from/100, q.to/100)
+	}
+	return p, nil
 }
 
 // source is how the metrics source can be read; the zero pace where neither deploy.json nor the engine's
@@ -139,16 +198,19 @@ func reckon(s spec.Spec, source metric.Pace) (planned, error) {
 	for _, d := range takes {
 		shortest += d
 	}
-	p := planned{Service: s.Service, Shortest: brief(shortest), Longest: brief(b.Longest), Events: b.Events}
-	p.Checks, p.Gates, p.Told = checks(s), gates(s), told(s)
-	p.Pace = s.Pace
+	p := planned{Service: s.Service, Pace: s.Pace, Events: b.Events}
+	p.Shortest, p.ShortestSeconds = told(shortest)
+	p.Longest, p.LongestSeconds = told(b.Longest)
+	p.Checks, p.Gates, p.Told = checks(s), gates(s), notified(s)
 	if s.Queue > 0 {
-		p.Queue = brief(time.Duration(s.Queue))
+		p.Queue, p.QueueSeconds = told(time.Duration(s.Queue))
 	}
 	for i, st := range steps.Steps {
-		step := plannedStep{Weight: st.Weight, Hold: brief(time.Duration(st.Hold)), Takes: brief(takes[i]), Approve: st.Approve}
+		step := plannedStep{Weight: st.Weight, Approve: st.Approve}
+		step.Hold, step.HoldSeconds = told(time.Duration(st.Hold))
+		step.Takes, step.TakesSeconds = told(takes[i])
 		if s.Pace == spec.ByEvidence && st.Weight < 100 {
-			step.AtMost = brief(max(takes[i], time.Duration(s.LongestStep)))
+			step.AtMost, step.AtMostSeconds = told(max(takes[i], time.Duration(s.LongestStep)))
 		}
 		p.Steps = append(p.Steps, step)
 	}
@@ -231,8 +293,8 @@ func gates(s spec.Spec) []string {
 	return out
 }
 
-// told says who is told what.
-func told(s spec.Spec) []string {
+// notified says who is told what.
+func notified(s spec.Spec) []string {
 	var out []string
 	for _, n := range s.Notifications {
 		out = append(out, n.Name+": "+strings.Join(n.On, ", "))
@@ -276,9 +338,11 @@ func (p *planned) foresee(s spec.Spec, source metric.Pace, t analysis.Traffic, f
 			continue
 		}
 		seen, ok := policy.TimeToSee(t, from, to)
-		p.Steps[i].Sees = "never"
+		step := &p.Steps[i]
+		step.Sees = never
 		if ok {
-			p.Steps[i].Sees = fmt.Sprintf("%s (%d requests)", brief(seen.After.Round(time.Second)), seen.Requests)
+			step.Sees, step.SeesSeconds = told(seen.After.Round(time.Second))
+			step.SeesRequests = seen.Requests
 		}
 		if !ok || seen.After > takes[i] {
 			short = append(short, fmt.Sprint(t.Weight))
@@ -339,6 +403,9 @@ func tooStrict(l analysis.Limit, t analysis.Traffic, from float64) string {
 	}
 	return ""
 }
+
+// told is a time in words and in seconds.
+func told(d time.Duration) (words string, seconds float64) { return brief(d), d.Seconds() }
 
 // brief writes a duration without its zero parts: 1m0s as 1m.
 func brief(d time.Duration) string {

@@ -11,7 +11,7 @@ import (
 const planWidth = 80
 
 // printPlan shows a plan to people.
-func (c *console) printPlan(p planned, rps, from, to float64) {
+func (c *console) printPlan(p planned, q question) {
 	c.printf("%s: %s, at least %s, at most %s\n\n", p.Service, count(len(p.Steps), "step"), p.Shortest, p.Longest)
 	width := 6
 	for _, s := range p.Steps {
@@ -19,8 +19,12 @@ func (c *console) printPlan(p planned, rps, from, to float64) {
 	}
 	for i, s := range p.Steps {
 		line := fmt.Sprintf("  %3d %%  %-*s", s.Weight, width, s.lasts())
-		if s.Sees != "" {
-			line += "  sees it in " + s.Sees
+		switch s.Sees {
+		case "":
+		case never:
+			line += "  never sees it"
+		default:
+			line += fmt.Sprintf("  sees it in %s (%d requests)", s.Sees, s.SeesRequests)
 		}
 		if s.Approve {
 			line += "  then waits for a person's word"
@@ -33,8 +37,8 @@ func (c *console) printPlan(p planned, rps, from, to float64) {
 	if p.Pace == spec.ByEvidence {
 		c.wrap("\n  ", "by evidence: a step ends as soon as enough speaks for the canary, and is undecided after the longer time")
 	}
-	if rps > 0 && p.Refused == "" {
-		c.wrap("\n  ", fmt.Sprintf("it: a rise from %g to %g %% errors at %g requests a second, with a chance of 80 %%", from, to, rps))
+	if q.rps > 0 && p.Refused == "" {
+		c.wrap("\n  ", fmt.Sprintf("it: a rise from %g to %g %% errors at %g requests a second, with a chance of 80 %%", q.from, q.to, q.rps))
 	}
 	c.list("\nThe canary goes on while\n", p.Checks)
 	if p.Queue != "" {

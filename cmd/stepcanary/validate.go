@@ -41,7 +41,7 @@ type problem struct {
 	Expected string `json:"expected,omitempty"`
 }
 
-// refusal is the answer of validate where something is wrong.
+// refusal is the answer of validate, and of plan, where something is wrong.
 type refusal struct {
 	Valid    bool      `json:"valid"`
 	Problems []problem `json:"problems"`
