@@ -35,8 +35,9 @@ const (
 	eventsPerWatch = eventsPerTask + 1 + 2
 	// eventsPerWait is such a watch and the Hold after it.
 	eventsPerWait = eventsPerWatch + eventsPerTask + 1
-	// eventsPerShift is ShiftWeight with its choice, once more than in a good rollout.
-	eventsPerShift = 2 * (eventsPerTask + 2)
+	// eventsPerShift is ShiftWeight with its choice, which awaits the weight for shiftSlice.
+	eventsPerShift = eventsPerTask + 2
+	shiftSlice     = 20 * time.Second
 	// eventsPerTurn is a look for one's turn: a task scheduled, started and failed; queueEvery is the longest
 	// time between two.
 	eventsPerTurn = 3
@@ -67,10 +68,10 @@ type Budget struct {
 
 // Budget counts the worst case of the plan.
 func (s Spec) Budget() Budget {
-	ready := time.Duration(s.Deadlines.Ready)
-	b := Budget{
-		Longest: ready + time.Duration(s.PauseLimit) + 2*time.Duration(s.Drain),
-		Events:  eventsFixed + eventsPerWatch*int(1+ready/watchSlice),
+	ready, observed := time.Duration(s.Deadlines.Ready), time.Duration(s.Deadlines.Observed)
+	b := Budget{ // the new back end is awaited as a weight is
+		Longest: ready + observed + time.Duration(s.PauseLimit) + 2*time.Duration(s.Drain),
+		Events:  eventsFixed + eventsPerWatch*int(1+(ready+observed)/watchSlice),
 	}
 	if queue := time.Duration(s.Queue); queue > 0 {
 		b.Longest += queue + queueEvery
@@ -84,8 +85,8 @@ func (s Spec) Budget() Budget {
 		if s.Pace == ByEvidence {
 			patience += max(0, time.Duration(s.LongestStep)-hold)
 		}
-		b.Longest += hold + patience + time.Duration(s.Deadlines.Observed)
-		b.Events += eventsPerShift + eventsIn(hold) + eventsIn(patience)
+		b.Longest += hold + patience + observed
+		b.Events += eventsPerShift*int(2+observed/shiftSlice) + eventsIn(hold) + eventsIn(patience)
 		if step.Approve || s.OnUndecided == rollout.UndecidedAsks {
 			b.Longest += time.Duration(s.PauseLimit)
 			b.Events += eventsOfAsking(time.Duration(s.PauseLimit))

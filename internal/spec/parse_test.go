@@ -183,13 +183,13 @@ func TestBudget(t *testing.T) {
 	if want := 40 * time.Minute; b.Shortest != want {
 		t.Errorf("Shortest = %v, want %v", b.Shortest, want)
 	}
-	// Two steps of 20+10+1 minutes, 5 to become ready, an hour's pause, two drains.
-	if want := 2*31*time.Minute + 5*time.Minute + time.Hour + 20*time.Second; b.Longest != want {
+	// Two steps of 20+10+1 minutes, 5 to become ready and one to be taken up, an hour's pause, two drains.
+	if want := 2*31*time.Minute + 6*time.Minute + time.Hour + 20*time.Second; b.Longest != want {
 		t.Errorf("Longest = %v, want %v", b.Longest, want)
 	}
-	// Each step is a shift of 14 and watches of 8 events a minute, one of them for
-	// what begins late; so is the time to become ready.
-	if want := 270 + 6*8 + 2*(14+21*8+11*8); b.Events != want {
+	// Each step is shifts of 7 events each 20 seconds and watches of 8 a minute, one of them for
+	// what begins late; so is the time to become ready and to be taken up.
+	if want := 270 + 7*8 + 2*(5*7+21*8+11*8); b.Events != want {
 		t.Errorf("Events = %d, want %d", b.Events, want)
 	}
 }

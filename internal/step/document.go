@@ -122,6 +122,9 @@ type Ready struct {
 	// all pods were ready.
 	Since  time.Time       `json:"since"`
 	Status workload.Status `json:"status"`
+	// Awaited is since when the route is awaited to take up the new back end: the time for that
+	// goes on over all looks.
+	Awaited time.Time `json:"awaited,omitzero"`
 
 	// What the next look goes on with, where a gate is waited for.
 	Gates  []Said       `json:"gates,omitempty"`

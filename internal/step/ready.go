@@ -82,7 +82,8 @@ type waiter struct {
 	access Access
 	gates  *asking
 	out    Ready
-	taken  bool // the route's controller has taken up the new back end
+	end    time.Time // when the slice is over
+	taken  bool      // the route's controller has taken up the new back end
 }
 
 // hear takes up a person's word about gates that keep silent. Every other request is for a
@@ -102,7 +103,7 @@ func (w *waiter) hear(asked *Asked) {
 // watch looks until the version is ready and the gates are open, or never will be, or the slice is
 // over.
 func (w *waiter) watch(ctx context.Context, f workload.Follower) (rollout.Decision, error) {
-	end := w.Clock.Now().Add(slice)
+	w.end = w.Clock.Now().Add(slice)
 	pause := time.Duration(0)
 	for {
 		var err error
@@ -117,10 +118,10 @@ func (w *waiter) watch(ctx context.Context, f workload.Follower) (rollout.Decisi
 		switch {
 		case d.AskGates && w.gates.busy():
 			pause = whileAsking
-		case d.Action == rollout.Advance, d.Action == rollout.RollBack, !now.Before(end):
+		case d.Action == rollout.Advance, d.Action == rollout.RollBack, !now.Before(w.end):
 			return d, nil
 		default:
-			pause = max(time.Millisecond, min(d.After, end.Sub(now)))
+			pause = max(time.Millisecond, min(d.After, w.end.Sub(now)))
 			if d.AskGates {
 				pause = max(time.Millisecond, min(pause, w.gates.next()))
 			}
@@ -143,8 +144,9 @@ func (w *waiter) decide(ctx context.Context) (rollout.Decision, error) {
 		return rollout.Decision{Action: rollout.Watch, Reason: notYet(st), After: left}, nil
 	}
 	if !w.taken && !w.ro.First() {
-		if err := w.accepted(ctx); err != nil {
-			return rollout.Decision{}, err
+		w.out.Since = now // ready it was; from here on the route's own limit counts
+		if d, err := w.accepted(ctx); err != nil || d.Action != rollout.Advance {
+			return d, err
 		}
 	}
 	w.taken = true
@@ -190,24 +192,49 @@ func notYet(st workload.Status) string {
 
 // accepted writes the match rules, now that somebody can answer them, and waits until the route's
 // controller has taken up the new back end at weight 0: a route that is refused must not
-// get weight.
-func (w *waiter) accepted(ctx context.Context) error {
+// get weight. It waits for a part of the slice at most, because the pods are not watched
+// meanwhile.
+func (w *waiter) accepted(ctx context.Context) (rollout.Decision, error) {
+	if w.out.Awaited.IsZero() {
+		w.out.Awaited = w.Clock.Now()
+	}
+	deadline := w.out.Awaited.Add(time.Duration(w.ro.Deadlines.Observed))
+	state, err := w.await(ctx, min(patience, earlier(deadline, w.end).Sub(w.Clock.Now())))
+	if err != nil {
+		return rollout.Decision{}, err
+	}
+	if state.InForce {
+		return rollout.Decision{Action: rollout.Advance}, nil
+	}
+	why := fmt.Sprintf("ready, and route %s has not taken it up: %s", w.ro.Route.Route, state.Why)
+	if w.Clock.Now().Before(deadline) {
+		return rollout.Decision{Action: rollout.Watch, Reason: why}, nil
+	}
+	return rollout.Decision{Action: rollout.RollBack, Reason: why + ", at the deadline"}, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// await gives the route's state once the match rules are in it, after d at the latest.
+func (w *waiter) await(ctx context.Context, d time.Duration) (traffic.State, error) {
 	ro := w.ro
 	router, err := w.access.Router(ro.Router)
 	if err != nil {
-		return fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+		return traffic.State{}, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
 	}
 	if m, can := router.(traffic.Matcher); can && len(ro.Match) > 0 {
 		if err := m.Match(ctx, ro.Route, ro.Split(0), ro.Match, ro.Fence(1)); err != nil {
-			return fmt.Errorf("match on route %s: %w", ro.Route.Route, err)
+			return traffic.State{}, fmt.Errorf("match on route %s: %w", ro.Route.Route, err)
 		}
 	}
-	state, err := router.Await(ctx, ro.Route, ro.Split(rollout.Weight(0)), time.Duration(ro.Deadlines.Observed))
+	state, err := router.Await(ctx, ro.Route, ro.Split(rollout.Weight(0)), max(0, d))
 	if err != nil {
-		return fmt.Errorf("await route %s: %w", ro.Route.Route, err)
+		return traffic.State{}, fmt.Errorf("await route %s: %w", ro.Route.Route, err)
 	}
-	if !state.InForce {
-		return fmt.Errorf("await route %s: %w: %s", ro.Route.Route, fault.NotObserved, state.Why)
-	}
-	return nil
+	return state, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/metric"
 	"github.com/stepcanary/stepcanary/internal/metric/cloudwatch"
 	"github.com/stepcanary/stepcanary/internal/spec"
+	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 )
 
 // events is the length of an execution's history.
@@ -29,22 +30,25 @@ func TestBudgetsAreKept(t *testing.T) {
 	for name, tt := range map[string]struct {
 		rates map[string]float64
 		input fields
+		delay time.Duration // of the route
 	}{
-		"short steps":                {healthy, nil},
-		"a hundred steps":            {healthy, fields{"percentage_step": 1, "wait_time": 10}},
-		"watched to the end":         {healthy, fields{"percentage_step": 50, "wait_time": "30m"}},
-		"a bit longer than that":     {healthy, fields{"percentage_step": 50, "wait_time": "40m"}},
-		"three days":                 {healthy, fields{"percentage_step": nil, "steps": []any{50, 100}, "wait_time": "36h"}},
-		"two hours of bake":          {healthy, fields{"percentage_step": 100, "bake": "2h"}},
-		"nobody approves":            {healthy, fields{"percentage_step": nil, "steps": []any{fields{"weight": 25, "approve": true}, 100}}},
-		"silent, and much patience":  {nil, fields{"patience": "2h"}},
-		"silent, and a person asked": {nil, fields{"percentage_step": 50, "patience": "1h", "pause_limit": "2h", "on_undecided": "ask"}},
+		"short steps":                {rates: healthy},
+		"a hundred steps":            {rates: healthy, input: fields{"percentage_step": 1, "wait_time": 10}},
+		"watched to the end":         {rates: healthy, input: fields{"percentage_step": 50, "wait_time": "30m"}},
+		"a bit longer than that":     {rates: healthy, input: fields{"percentage_step": 50, "wait_time": "40m"}},
+		"three days":                 {rates: healthy, input: fields{"percentage_step": nil, "steps": []any{50, 100}, "wait_time": "36h"}},
+		"two hours of bake":          {rates: healthy, input: fields{"percentage_step": 100, "bake": "2h"}},
+		"a slow route":               {rates: healthy, input: fields{"deadlines": fields{"observed": "30m"}}, delay: 25 * time.Minute},
+		"nobody approves":            {rates: healthy, input: fields{"percentage_step": nil, "steps": []any{fields{"weight": 25, "approve": true}, 100}}},
+		"silent, and much patience":  {input: fields{"patience": "2h"}},
+		"silent, and a person asked": {input: fields{"percentage_step": 50, "patience": "1h", "pause_limit": "2h", "on_undecided": "ask"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
 			s.first()
 			s.play(tt.rates)
+			s.atShift(0, func() { s.router.Script(router.Script{Delay: tt.delay}) })
 			doc, err := spec.Parse("deploy.json", []byte(input(tt.input)))
 			if err != nil {
 				t.Fatal(err)

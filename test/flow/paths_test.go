@@ -153,6 +153,50 @@ func TestPaths(t *testing.T) {
 			},
 			want: toReady + steps(1) + back, serves: "checkout-1", cause: "failed",
 		},
+		"a route that takes eight minutes for the new back end, of ten": {
+			world: func(s *scene) {
+				s.play(healthy)
+				s.router.Script(router.Script{Delay: 8 * time.Minute})
+				s.atShift(1, func() { s.router.Script(router.Script{}) })
+			},
+			input: fields{"deadlines": fields{"observed": "10m"}},
+			want:  toReady + steps(4) + promoted, serves: "checkout-2",
+		},
+		"a route that takes twelve minutes for the new back end and for a weight, of thirty": {
+			world: func(s *scene) {
+				s.play(healthy)
+				s.router.Script(router.Script{Delay: 12 * time.Minute})
+				s.atShift(30, func() { s.router.Script(router.Script{}) }) // ten minutes into the first weight
+			},
+			input: fields{"deadlines": fields{"observed": "30m"}},
+			want:  toReady + steps(4) + promoted, serves: "checkout-2",
+		},
+		"a route that takes longer for the new back end than it may": {
+			world: func(s *scene) {
+				s.play(healthy)
+				s.router.Script(router.Script{Delay: 12 * time.Minute})
+				s.atShift(0, func() {
+					s.clock.AfterFunc(11*time.Minute, func() { s.router.Script(router.Script{}) })
+				})
+			},
+			input: fields{"deadlines": fields{"observed": "10m"}},
+			want:  toReady + back, serves: "checkout-1",
+			cause: "ready, and route checkout has not taken it up: the controller has not taken up the last change, at the deadline",
+		},
+		"a crash while the route takes its time": {
+			world: func(s *scene) {
+				s.play(healthy)
+				s.router.Script(router.Script{Delay: 8 * time.Minute})
+				s.atShift(0, func() {
+					s.clock.AfterFunc(2*time.Minute, func() {
+						s.cluster.Behave("shop", "checkout-2", cluster.Script{CrashAtWeight: 0, PullFails: true})
+					})
+					s.clock.AfterFunc(3*time.Minute, func() { s.router.Script(router.Script{}) })
+				})
+			},
+			input: fields{"deadlines": fields{"observed": "10m"}},
+			want:  toReady + back, serves: "checkout-1", cause: "ImagePullBackOff",
+		},
 		"the longest drain, over a route that takes its time, and a good canary": {
 			world: func(s *scene) {
 				s.play(healthy)
