@@ -1,6 +1,10 @@
 package analysis
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // A Policy says what a canary is held against. Its zero value judges by
 // nothing and therefore never says Healthy. It must not change while a
@@ -26,6 +30,20 @@ type Policy struct {
 	// window's, time that may be without data before the answer is Inconclusive.
 	// The time before a step's first data does not count.
 	MissingTolerated float64 `json:",omitzero"`
+}
+
+// Unscoped is the policy for a source that does not tell the versions apart: limits alone judge, the
+// service as a whole, because there is nothing to compare, and no share of requests to be seen. It is an
+// error where nothing is left that decides.
+func (p Policy) Unscoped() (Policy, error) {
+	p.Comparison.Enabled, p.SampleRatio.Off = false, true
+	if p.Pace.Evidence {
+		return p, fmt.Errorf("the metrics stand for all versions together, and pace evidence needs a comparison of two")
+	}
+	if !slices.ContainsFunc(p.Limits, func(l Limit) bool { return !l.Advisory }) {
+		return p, fmt.Errorf("the metrics stand for all versions together, which can be held against limits alone, and there is none")
+	}
+	return p, nil
 }
 
 // A Kind names the number that a [Limit] looks at.

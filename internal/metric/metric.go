@@ -77,6 +77,18 @@ type Valuer interface {
 	Value(ctx context.Context, s Subject, query string, w Window) (value float64, known bool, err error)
 }
 
+// An Unscoper is a Meter that may not tell the versions apart: then the counts of the whole service
+// stand for the canary's, and stable has none.
+type Unscoper interface {
+	Unscoped() bool
+}
+
+// Unscoped tells whether the meter's counts are those of all versions together.
+func Unscoped(m Meter) bool {
+	u, may := m.(Unscoper)
+	return may && u.Unscoped()
+}
+
 // A Bounder is a Meter that can say where its response times can be cut.
 type Bounder interface {
 	// Bounds gives the cuts at which slower requests are counted when the wanted

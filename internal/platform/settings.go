@@ -86,21 +86,22 @@ func (s Settings) MeterOpener() step.MeterOpener {
 }
 
 // CheckMetrics finds what is wrong with the metrics source of a deploy.json, filled up with the
-// platform's defaults. It looks no secret up and reaches nothing, so it needs no right.
-func (s Settings) CheckMetrics(_ context.Context, block json.RawMessage) error {
+// platform's defaults, and tells whether it counts all versions together. It looks no secret up and
+// reaches nothing, so it needs no right.
+func (s Settings) CheckMetrics(_ context.Context, block json.RawMessage) (unscoped bool, err error) {
 	defaults, err := s.metrics()
 	if err != nil {
-		return err
+		return false, err
 	}
 	document, err := meters.Parse(block)
 	if err != nil {
-		return err
+		return false, err
 	}
 	c, err := meters.Merge(defaults, document)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return meters.Check(c)
+	return meters.Unscoped(c), meters.Check(c)
 }
 
 // CheckDefaults finds what is wrong with the platform's own metrics settings, as far as they can be
@@ -110,7 +111,8 @@ func (s Settings) CheckDefaults(ctx context.Context) error {
 	if err != nil || c.Provider == "" || c.Provider == "prometheus" && c.Address == "" {
 		return err
 	}
-	return s.CheckMetrics(ctx, nil)
+	_, err = s.CheckMetrics(ctx, nil)
+	return err
 }
 
 // metrics are the platform's defaults.

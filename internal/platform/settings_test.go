@@ -11,21 +11,30 @@ import (
 // What no look could open is found without a network, and without a right to read secrets.
 func TestCheckMetricsFindsWhatCannotBeOpened(t *testing.T) {
 	const engine = `{"provider": "prometheus", "address": "http://127.0.0.1:9090", "scrape_interval": "1s"}`
-	for name, tt := range map[string]struct{ engine, block, want string }{
-		"the engine's source":           {engine, `{}`, ""},
-		"the document's own":            {``, `{"provider": "prometheus", "address": "https://prometheus.example"}`, ""},
-		"a secret at nobody's address":  {engine, `{"address": "https://prometheus.example", "auth": {"bearer": "env:STEPCANARY_SECRET_NO_SUCH_TOKEN"}}`, "auth_addresses"},
-		"a secret that nobody looks up": {`{"auth_addresses": ["https://prometheus.example"]}`, `{"provider": "prometheus", "address": "https://prometheus.example", "auth": {"bearer": "env:STEPCANARY_SECRET_NO_SUCH_TOKEN"}}`, ""},
-		"none":                          {``, `{}`, "provider"},
-		"a provider without an address": {``, `{"provider": "prometheus"}`, "address"},
-		"a field that is not known":     {`{"provider": "prometheus", "adress": "http://127.0.0.1:9090"}`, `{}`, "adress"},
-		"a provider that is not known":  {engine, `{"provider": "prom"}`, "prom"},
-		"queries that are not known":    {engine, `{"queries": "traffic"}`, "traffic"},
-		"a certificate that is none":    {`{"provider": "prometheus", "address": "https://prometheus.example", "ca": "none"}`, `{}`, "ca"},
+	for name, tt := range map[string]struct {
+		engine, block, want string
+		unscoped            bool
+	}{
+		"the engine's source":           {engine: engine, block: `{}`, want: ""},
+		"the document's own":            {engine: ``, block: `{"provider": "prometheus", "address": "https://prometheus.example"}`, want: ""},
+		"a secret at nobody's address":  {engine: engine, block: `{"address": "https://prometheus.example", "auth": {"bearer": "env:STEPCANARY_SECRET_NO_SUCH_TOKEN"}}`, want: "auth_addresses"},
+		"a secret that nobody looks up": {engine: `{"auth_addresses": ["https://prometheus.example"]}`, block: `{"provider": "prometheus", "address": "https://prometheus.example", "auth": {"bearer": "env:STEPCANARY_SECRET_NO_SUCH_TOKEN"}}`, want: ""},
+		"none":                          {engine: ``, block: `{}`, want: "provider"},
+		"a provider without an address": {engine: ``, block: `{"provider": "prometheus"}`, want: "address"},
+		"a field that is not known":     {engine: `{"provider": "prometheus", "adress": "http://127.0.0.1:9090"}`, block: `{}`, want: "adress"},
+		"a provider that is not known":  {engine: engine, block: `{"provider": "prom"}`, want: "prom"},
+		"queries that are not known":    {engine: engine, block: `{"queries": "traffic"}`, want: "traffic"},
+		"a certificate that is none":    {engine: `{"provider": "prometheus", "address": "https://prometheus.example", "ca": "none"}`, block: `{}`, want: "ca"},
+		"what was counted before us":    {engine: `{"provider": "cloudwatch"}`, block: `{}`, unscoped: true},
+		"CloudWatch by version":         {engine: `{"provider": "cloudwatch", "queries": "stepcanary"}`, block: `{}`},
+		"CloudWatch beside another":     {engine: engine, block: `{"provider": "cloudwatch"}`, unscoped: true},
 	} {
-		err := Settings{Metrics: json.RawMessage(tt.engine)}.CheckMetrics(t.Context(), json.RawMessage(tt.block))
+		unscoped, err := Settings{Metrics: json.RawMessage(tt.engine)}.CheckMetrics(t.Context(), json.RawMessage(tt.block))
 		if (err == nil) != (tt.want == "") || err != nil && (fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: CheckMetrics() = %v; want it to name %q", name, err, tt.want)
+		}
+		if unscoped != tt.unscoped {
+			t.Errorf("%s: CheckMetrics() tells that versions are counted together: %v; want %v", name, unscoped, tt.unscoped)
 		}
 	}
 }

@@ -28,16 +28,17 @@ type Opener func(ctx context.Context, cluster string) (Access, error)
 type MeterOpener func(ctx context.Context, config json.RawMessage) (metric.Meter, error)
 
 // A MeterChecker finds what is wrong with the metrics source that deploy.json describes, before
-// anything is changed. Errors are of kind fault.Invalid.
-type MeterChecker func(ctx context.Context, config json.RawMessage) error
+// anything is changed, and tells whether it counts all versions together. Errors are of kind
+// fault.Invalid.
+type MeterChecker func(ctx context.Context, config json.RawMessage) (unscoped bool, err error)
 
 // Check is the checker of an engine that opens the source for it.
-func (o MeterOpener) Check(ctx context.Context, config json.RawMessage) error {
+func (o MeterOpener) Check(ctx context.Context, config json.RawMessage) (unscoped bool, err error) {
 	if o == nil {
-		return fmt.Errorf("%w: this engine has none", fault.Invalid)
+		return false, fmt.Errorf("%w: this engine has none", fault.Invalid)
 	}
-	_, err := o(ctx, config)
-	return err
+	m, err := o(ctx, config)
+	return err == nil && metric.Unscoped(m), err
 }
 
 // A HookOpener opens what gates are asked and receivers are told with, under the engine's own

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepcanary/stepcanary/internal/analysis"
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/record"
@@ -42,7 +43,7 @@ func (s Prepare) Run(ctx context.Context, ev Event) (Rollout, error) {
 	if err := reachable(s.Hooks, ro); err != nil {
 		return Rollout{}, fmt.Errorf("check deploy.json: %w", err)
 	}
-	if err := s.measurable(ctx, ro); err != nil {
+	if ro.Policy, err = s.measurable(ctx, ro); err != nil {
 		return Rollout{}, fmt.Errorf("check deploy.json: %w", err)
 	}
 	ro.Execution, ro.Started = ev.Execution, ev.Started
@@ -63,17 +64,26 @@ func (s Prepare) Run(ctx context.Context, ev Event) (Rollout, error) {
 }
 
 // measurable finds a metrics source that no look could open: better before users are on the canary.
-func (s Prepare) measurable(ctx context.Context, ro Rollout) error {
+// It gives the policy that the source can serve.
+func (s Prepare) measurable(ctx context.Context, ro Rollout) (analysis.Policy, error) {
 	if ro.KubernetesOnly {
-		return nil
+		return ro.Policy, nil
 	}
 	if s.Meter == nil {
-		return fmt.Errorf("open metrics source: %w: this engine has none", fault.Invalid)
+		return ro.Policy, fmt.Errorf("open metrics source: %w: this engine has none", fault.Invalid)
 	}
-	if err := s.Meter(ctx, ro.Metrics); err != nil {
-		return fmt.Errorf("open metrics source: %w", err)
+	unscoped, err := s.Meter(ctx, ro.Metrics)
+	if err != nil {
+		return ro.Policy, fmt.Errorf("open metrics source: %w", err)
 	}
-	return nil
+	if !unscoped {
+		return ro.Policy, nil
+	}
+	policy, err := ro.Policy.Unscoped()
+	if err != nil {
+		return policy, fmt.Errorf("judge by the metrics source: %w: %w", fault.Invalid, err)
+	}
+	return policy, nil
 }
 
 // decide takes from deploy.json what does not depend on the cluster.

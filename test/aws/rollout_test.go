@@ -147,7 +147,7 @@ func tail(s string) string { return s[max(0, len(s)-4000):] }
 // hold through the function behind the rule on alarms. It gives the first's execution.
 func (w *world) alarm(t *testing.T, folder string) (execution string) {
 	t.Helper()
-	change(t, folder, fields{"alarms": []string{"checkout-5xx"}, "metrics": fields{"provider": "cloudwatch"}})
+	change(t, folder, fields{"alarms": []string{"checkout-5xx"}, "metrics": fields{"provider": "cloudwatch", "queries": "stepcanary"}})
 	done := make(chan string, 1)
 	go func() {
 		out, code := w.run(t, "", "stepcanary", "deploy", folder, "--image", "podlet:v4", "--watch")

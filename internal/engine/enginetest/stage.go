@@ -100,6 +100,8 @@ type Stage struct {
 	Meter *meter.Meter
 	// Router is the one that the steps get; the world's unless a test puts another there.
 	Router traffic.Router
+	// Source is the meter that the steps get; Meter unless a test puts another there.
+	Source metric.Meter
 	// Web answers requests to gates and receivers. Without it nobody is asked or told.
 	Web   http.RoundTripper
 	clock clock.Clock
@@ -108,7 +110,7 @@ type Stage struct {
 // NewStage gives a stage without any version.
 func NewStage(c clock.Clock, o meter.Options) *Stage {
 	s := &Stage{World: world.New(c), Meter: meter.New(c, o), clock: c}
-	s.Router = s.World.Router
+	s.Router, s.Source = s.World.Router, s.Meter
 	s.Meter.Follow(s.splits)
 	return s
 }
@@ -117,7 +119,7 @@ func NewStage(c clock.Clock, o meter.Options) *Stage {
 func (s *Stage) Ports() engine.Ports {
 	return engine.Ports{
 		Open:  s.Open,
-		Meter: func(context.Context, json.RawMessage) (metric.Meter, error) { return s.Meter, nil },
+		Meter: func(context.Context, json.RawMessage) (metric.Meter, error) { return s.Source, nil },
 		Clock: s.clock,
 		Hooks: s.hooks,
 	}

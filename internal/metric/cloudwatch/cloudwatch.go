@@ -59,6 +59,7 @@ type Options struct {
 type Meter struct{ options Options }
 
 var _ metric.Meter = (*Meter)(nil)
+var _ metric.Unscoper = (*Meter)(nil)
 
 // New is a meter with these options. It sends nothing.
 func New(o Options) *Meter {

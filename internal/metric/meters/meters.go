@@ -82,6 +82,13 @@ func Check(c Config) error {
 	return err
 }
 
+// Unscoped tells whether the source that a configuration names counts all versions of a service
+// together, so that limits alone can judge.
+func Unscoped(c Config) bool {
+	set, err := queries.OpenCloudWatch(c.Queries)
+	return c.Provider == "cloudwatch" && err == nil && set.Unscoped
+}
+
 func openPrometheus(ctx context.Context, c Config, clk clock.Clock) (metric.Meter, error) {
 	if err := Check(c); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type CloudWatch struct {
 	Name string
 	// Unscoped says that the source does not tell the versions apart: the counts
 	// of the whole service stand for the canary's, and stable has none. Nothing can
-	// be compared then, and a plan should say so.
+	// be compared then, limits alone judge, and a plan says so.
 	Unscoped bool
 	// Namespace is CloudWatch's, which a configuration may replace.
 	Namespace string

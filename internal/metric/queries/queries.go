@@ -17,10 +17,11 @@ import (
 	"github.com/stepcanary/stepcanary/internal/metric"
 )
 
-// DefaultPrometheus and DefaultCloudWatch are the sets used where none is named.
+// DefaultPrometheus and DefaultCloudWatch are the sets used where none is named. CloudWatch's is what the
+// pipeline before us counted, whose files run unchanged.
 const (
 	DefaultPrometheus = "traefik"
-	DefaultCloudWatch = "stepcanary"
+	DefaultCloudWatch = "ancestor"
 )
 
 // A Matcher is one condition on a label, as PromQL writes it.
