@@ -91,12 +91,20 @@ func (c *checks) steps() {
 			c.add(fmt.Sprintf("%v, which bake says, or no hold", c.spec.Bake), hold...)
 		}
 	}
+	if c.spec.PauseLimit == 0 && c.asksPeople() {
+		c.add("a time above 0, in which a person can answer: an approval is asked for", "pause_limit")
+	}
 	if c.spec.Pace == ByEvidence && c.spec.Analysis.Compare.Off {
 		c.add("the comparison, because pace is evidence", "analysis", "compare")
 	}
 	if c.spec.Pace == ByEvidence && c.spec.LongestStep < c.spec.WaitTime {
 		c.add(fmt.Sprintf("at least wait_time, %v", c.spec.WaitTime), "longest_step")
 	}
+}
+
+// asksPeople tells whether a person is ever waited for.
+func (c *checks) asksPeople() bool {
+	return c.spec.OnUndecided == rollout.UndecidedAsks || slices.ContainsFunc(c.spec.Steps, func(s rollout.Step) bool { return s.Approve })
 }
 
 func (c *checks) image() {
