@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -31,6 +32,10 @@ func (p place) String() string {
 // with is the way one step further, in memory of its own.
 func (p place) with(key string) place { return append(p[:len(p):len(p)], key) }
 
+// ambiguous are numbers that YAML 1.1 and 1.2 read differently: 012 is ten to one and twelve to the
+// other, 0o14 and 1_000 are text to one of them.
+var ambiguous = regexp.MustCompile(`^[-+]?0[0-9_bo]|_`)
+
 // values turns a node into what a JSON decoder would give: map[string]any,
 // []any, string, float64, bool and nil. Duplicate keys, keys that are no text
 // and numbers that are none are added to problems.
@@ -57,6 +62,10 @@ func (s source) values(n *yaml.Node, at place, problems *Errors) any {
 			list[i] = s.values(item, at.with(strconv.Itoa(i)), problems)
 		}
 		return list
+	}
+	if (n.Tag == "!!int" || n.Tag == "!!float") && ambiguous.MatchString(n.Value) {
+		*problems = append(*problems, s.at(n, at.String(), brief(n.Value), "a number in plain decimals: tools read this one differently"))
+		return nil
 	}
 	v, err := scalar(n)
 	if err != nil {
