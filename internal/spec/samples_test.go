@@ -1,6 +1,7 @@
 package spec_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,10 +13,13 @@ import (
 
 const digest = "registry.example:5000/team/app@sha256:0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
-// render loads a folder under specfiles and renders its third version.
+// render loads a folder under specfiles, or elsewhere, and renders its third version.
 func render(t *testing.T, name string) (spec.File, spec.Template, []string) {
 	t.Helper()
-	f, err := spec.Load(filepath.Join("../../specfiles", name))
+	if !filepath.IsAbs(name) {
+		name = filepath.Join("../../specfiles", name)
+	}
+	f, err := spec.Load(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,5 +93,40 @@ func TestSamples(t *testing.T) {
 				t.Errorf("the template in the execution's input: %v", err)
 			}
 		})
+	}
+}
+
+// The README's route of a service that is called from inside the cluster stands in podlet's template.
+func TestTheSampleOfARouteBelowAService(t *testing.T) {
+	readme, err := os.ReadFile("../../specfiles/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(readme), "```yaml\n")
+	sample, _, _ := strings.Cut(after, "```")
+	template, err := os.ReadFile("../../specfiles/podlet/kubernetes_template.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, _, found := strings.Cut(string(template), "# Written once")
+	if !found || sample == "" {
+		t.Fatalf("podlet's route begins with a comment: %t; the README's sample is %q", found, sample)
+	}
+	deploy, err := os.ReadFile("../../specfiles/podlet/deploy.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"deploy.json": string(deploy), "kubernetes_template.yml": version + sample} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, filled, objects := render(t, dir)
+	if diff := cmp.Diff([]string{"Service podlet-3", "Service podlet", "Deployment podlet-3", "HTTPRoute podlet"}, objects); diff != "" {
+		t.Errorf("objects (-want +got):\n%s", diff)
+	}
+	if kind, route := filled.Router(); kind != "gateway-api" || route != "podlet" {
+		t.Errorf("Router() = %s, %s; want gateway-api, podlet", kind, route)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stepcanary/stepcanary/internal/kube"
@@ -77,8 +78,11 @@ func (c *controller) ignore() {
 	}
 }
 
-func httpRoute(rules ...any) map[string]any {
-	return map[string]any{"spec": map[string]any{"parentRefs": []any{map[string]any{"name": "public"}}, "rules": rules}}
+func httpRoute(rules ...any) map[string]any { return below(map[string]any{"name": "public"}, rules...) }
+
+// below is a route with that parent.
+func below(parent map[string]any, rules ...any) map[string]any {
+	return map[string]any{"spec": map[string]any{"parentRefs": []any{parent}, "rules": rules}}
 }
 
 func refs(weights map[string]rollout.Weight) []any {
@@ -96,13 +100,21 @@ func open(t *testing.T) (*controller, *gatewayapi.Router, traffic.Target) {
 }
 
 func subject(t *testing.T) (traffictest.Subject, *controller) {
+	return subjectBelow(t, map[string]any{"name": "public"})
+}
+
+// subjectBelow is a route with that parent, on which the parent's controller reports.
+func subjectBelow(t *testing.T, parent map[string]any) (traffictest.Subject, *controller) {
 	c, router, target := open(t)
+	if parent["kind"] != nil {
+		c.parents = []map[string]any{parent}
+	}
 	return traffictest.Subject{
 		Router: router,
 		Target: target,
 		Prompt: 10 * time.Second,
 		Define: func(t *testing.T, w map[string]rollout.Weight) {
-			spec := httpRoute(map[string]any{"backendRefs": refs(w)})
+			spec := below(parent, map[string]any{"backendRefs": refs(w)})
 			if c.Read(t, kube.HTTPRoutes, route) == nil {
 				c.Create(t, kube.HTTPRoutes, kubetest.Object("gateway.networking.k8s.io/v1", "HTTPRoute", route, spec))
 			} else {
@@ -123,6 +135,47 @@ func TestRouter(t *testing.T) {
 		s, _ := subject(t)
 		return s
 	})
+}
+
+// inside is a Service as parent: how a mesh splits what is called from inside the cluster.
+func inside() map[string]any {
+	return map[string]any{"group": "", "kind": "Service", "name": route, "port": int64(80)}
+}
+
+func TestRouterBelowAService(t *testing.T) {
+	traffictest.Run(t, func(t *testing.T) traffictest.Subject {
+		s, _ := subjectBelow(t, inside())
+		return s
+	})
+}
+
+// A whole rollout over a route below a Service: each weight comes into force, the loser goes, and the
+// parent stays.
+func TestARolloutBelowAService(t *testing.T) {
+	s, c := subjectBelow(t, inside())
+	s.Define(t, map[string]rollout.Weight{"checkout-1": 100})
+	for seq, w := range []rollout.Weight{0, 25, 50, 100} {
+		want := traffic.Split{Stable: "checkout-1", Canary: "checkout-2", Weight: w}
+		if err := s.Router.Shift(t.Context(), s.Target, want, fence(int64(seq+1))); err != nil {
+			t.Fatal(err)
+		}
+		st, err := s.Router.Await(t.Context(), s.Target, want, s.Prompt)
+		if err != nil || !st.InForce || st.Weights["checkout-2"] != w {
+			t.Fatalf("at %d %%: %+v, %v; want it in force", w, st, err)
+		}
+	}
+	if err := s.Router.Settle(t.Context(), s.Target, "checkout-2", "checkout-1", fence(9)); err != nil {
+		t.Fatal(err)
+	}
+	inForce(t, s.Router, s.Target)
+	st, err := s.Router.Read(t.Context(), s.Target)
+	if diff := cmp.Diff(map[string]rollout.Weight{"checkout-2": 100}, st.Weights); err != nil || diff != "" {
+		t.Errorf("settled (-want +got): %v\n%s", err, diff)
+	}
+	spec := c.Read(t, kube.HTTPRoutes, route).Object["spec"].(map[string]any)
+	if diff := cmp.Diff([]any{any(inside())}, spec["parentRefs"]); diff != "" {
+		t.Errorf("parents of the route (-want +got):\n%s", diff)
+	}
 }
 
 func TestMatcher(t *testing.T) {
