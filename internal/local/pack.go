@@ -130,11 +130,14 @@ func (p *packer) payload(s *string) {
 	best, prefix, suffix := p.alike(*s)
 	if 2*(prefix+suffix) < len(*s) {
 		if old, at := p.inside(*s); at >= 0 {
-			// It is not remembered: what is inside is worth more to the next one.
+			within := p.payloads[old]
 			p.uint(around)
 			p.uint(uint64(old))
 			p.bytes((*s)[:at])
-			p.bytes((*s)[at+len(p.payloads[old]):])
+			p.bytes((*s)[at+len(within):])
+			if news(*s, within) {
+				p.remember(*s)
+			}
 			return
 		}
 	}
@@ -147,6 +150,10 @@ func (p *packer) payload(s *string) {
 		p.remember(*s)
 	}
 }
+
+// news tells whether a payload around another is one to go on from: a document around a task's
+// answer is, a request around a document is not.
+func news(s, within string) bool { return len(s)-len(within) > len(s)/8 }
 
 // alike finds the payload that shares most with s at the beginning and the end.
 func (p *packer) alike(s string) (best, prefix, suffix int) {
@@ -330,6 +337,9 @@ func (u *unpacker) payload() *string {
 	case around:
 		before := u.bytes()
 		s = before + old + u.bytes()
+		if news(s, old) {
+			u.remember(s)
+		}
 	default:
 		u.bad = true
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,7 +58,10 @@ func TestABlockOfAnEarlierVersionIsRead(t *testing.T) {
 
 func TestPackedEventsAreTheSame(t *testing.T) {
 	doc := `{"text":"long enough to be more than half of what is around it"}`
-	want := append(aFew(), saying(input(doc), asl.Details{Parameters: `{"document":` + doc + `,"token":"x"}`}, input(doc))...)
+	next := `{"more than little of its own":"x","answer":` + doc + `,"end":1}`
+	want := append(aFew(), saying(
+		input(doc), asl.Details{Parameters: `{"document":` + doc + `,"token":"x"}`}, input(doc),
+		input(next), input(next), input(strings.ToUpper(next)), input(doc), input(next))...)
 	block, err := local.PackEvents(want)
 	if err != nil {
 		t.Fatal(err)
