@@ -232,7 +232,7 @@ func spend(v any, left *int) bool {
 			}
 		}
 	case *written:
-		if !v.ours {
+		if !v.compact {
 			return spend(v.open(), left)
 		}
 		*left -= len(v.text)

@@ -11,7 +11,7 @@ import (
 )
 
 // encode writes v compactly, with sorted keys, and leaves <, > and & alone: as
-// encoding/json would, but for a text that encode wrote before, which is copied.
+// encoding/json would, but for what is compact text already, which is copied.
 func encode(v any) string {
 	b := buffers.Get().(*[]byte)
 	defer buffers.Put(b)
@@ -33,7 +33,7 @@ func appendValue(b []byte, v any) []byte {
 	case json.Number:
 		return append(b, v...)
 	case *written:
-		if v.ours {
+		if v.compact {
 			return append(b, v.text...)
 		}
 		return appendValue(b, v.open())

@@ -175,7 +175,7 @@ func arrayUnique(_ *scope, args []any) (any, error) {
 	}
 	out, seen := []any{}, map[string]bool{}
 	for _, x := range l {
-		if key := encode(x); !seen[key] {
+		if key := encode(whole(x)); !seen[key] {
 			seen[key] = true
 			out = append(out, x)
 		}

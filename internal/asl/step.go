@@ -210,8 +210,8 @@ func (s *stepper) raw(f *Frame) any {
 	return v
 }
 
-// stored is the value of a text that the execution keeps. All but its own input were written by
-// encode.
+// stored is the value of a text that the execution keeps. All but its own input, which is kept as
+// it was given, are compact.
 func (s *stepper) stored(text string) any { return read(text, text != s.x.Input) }
 
 func (s *stepper) scope(f *Frame, data any) *scope {

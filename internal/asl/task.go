@@ -140,12 +140,12 @@ func (s *stepper) ended(f *Frame, output string, why *Failure) {
 	}
 	var result any
 	if why == nil {
-		v, err := decode(output)
-		if err != nil {
+		if text, err := compacted(output); err != nil {
 			w := failure(runtimeError, fmt.Sprintf("The task's result is not JSON: %v", err))
 			why = &w
+		} else {
+			result = read(text, true)
 		}
-		result = v
 	}
 	if why != nil {
 		s.outcome(f, st, "Failed", Details{Error: why.Error, Cause: why.Cause})

@@ -1,6 +1,7 @@
 package asl
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -10,17 +11,27 @@ import (
 // inside. Most of a rollout's document goes through a state untouched: it is
 // found by its first and last byte, and copied as it stands.
 type written struct {
-	text  string
-	ours  bool // encode wrote it, and would write it so again
-	value any  // once it was opened
+	text    string
+	compact bool // without blanks, as encode writes
+	value   any  // once it was opened
+}
+
+// compacted is JSON without its blanks, as a value's text may go on. Members stay in their order.
+func compacted(text string) (string, error) {
+	var b bytes.Buffer
+	b.Grow(len(text))
+	if err := json.Compact(&b, []byte(strings.ToValidUTF8(text, "\ufffd"))); err != nil {
+		return "", err
+	}
+	return b.String(), nil
 }
 
 // read is the value of a text that is known to be JSON.
-func read(text string, ours bool) any {
+func read(text string, compact bool) any {
 	switch first := strings.TrimLeft(text, " \t\r\n")[0]; {
 	case first == '{', first == '[':
-		return &written{text: text, ours: ours}
-	case !ours:
+		return &written{text: text, compact: compact}
+	case !compact:
 		return mustDecode(text)
 	case first == '"':
 		return unquote(text)
@@ -51,10 +62,30 @@ func open(v any) any {
 	return v
 }
 
+// whole is v with nothing in it left as text.
+func whole(v any) any {
+	switch v := open(v).(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			out[i] = whole(x)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, x := range v {
+			out[k] = whole(x)
+		}
+		return out
+	default:
+		return v
+	}
+}
+
 func (w *written) open() any {
 	switch {
 	case w.value != nil:
-	case !w.ours:
+	case !w.compact:
 		w.value = mustDecode(w.text)
 	case w.text[0] == '[':
 		w.value = elements(w.text)
@@ -64,7 +95,7 @@ func (w *written) open() any {
 	return w.value
 }
 
-// elements takes an array apart that encode wrote.
+// elements takes a compact array apart.
 func elements(text string) []any {
 	out := []any{}
 	for i := 1; i < len(text)-1; i++ { // over the bracket or the comma
@@ -75,7 +106,7 @@ func elements(text string) []any {
 	return out
 }
 
-// members takes an object apart that encode wrote.
+// members takes a compact object apart.
 func members(text string) map[string]any {
 	out := map[string]any{}
 	for i := 1; i < len(text)-1; i++ { // over the brace or the comma
@@ -87,7 +118,7 @@ func members(text string) map[string]any {
 	return out
 }
 
-// skip finds the end of the value that begins at i, in what encode wrote.
+// skip finds the end of the value that begins at i in a compact text.
 func skip(text string, i int) int {
 	for depth := 0; ; i++ {
 		switch text[i] {
@@ -121,7 +152,7 @@ func closing(text string, i int) int {
 	return i
 }
 
-// unquote reads a string that encode wrote.
+// unquote reads a string.
 func unquote(text string) string {
 	if inner := text[1 : len(text)-1]; strings.IndexByte(inner, '\\') < 0 {
 		return inner

@@ -21,26 +21,6 @@ func standard(t *testing.T, v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// opened is a value with nothing left in it that is text.
-func opened(v any) any {
-	switch v := open(v).(type) {
-	case []any:
-		out := []any{}
-		for _, x := range v {
-			out = append(out, opened(x))
-		}
-		return out
-	case map[string]any:
-		out := map[string]any{}
-		for k, x := range v {
-			out[k] = opened(x)
-		}
-		return out
-	default:
-		return v
-	}
-}
-
 // sameAsText says that a value and its text are one and the same, for who writes and who looks.
 func sameAsText(t *testing.T, data string) {
 	t.Helper()
@@ -59,8 +39,8 @@ func sameAsText(t *testing.T, data string) {
 		if !equal(w, v) || typeName(w) != typeName(v) {
 			t.Errorf("%s is not equal to its text", text)
 		}
-		if d := cmp.Diff(v, opened(w)); d != "" {
-			t.Errorf("opened (-decoded +opened):\n%s", d)
+		if d := cmp.Diff(v, whole(w)); d != "" {
+			t.Errorf("whole (-decoded +read):\n%s", d)
 		}
 		if got := encode(w); got != text {
 			t.Errorf("encode after it was opened = %s, want %s", got, text)
@@ -115,5 +95,23 @@ func TestWhatNobodyLooksAtStaysText(t *testing.T) {
 	out, err := p.set(root, number(7))
 	if want := `{"big":{"x":[1,2,3]},"watch":{"action":7,"state":{"n":1}}}`; err != nil || encode(out) != want {
 		t.Errorf("set = %s, %v; want %s", encode(out), err, want)
+	}
+}
+
+// TestAnAnswerGoesOnAsItCame: what a function answers keeps the order of its members, as on AWS,
+// and loses its blanks; two objects are the same in whatever order.
+func TestAnAnswerGoesOnAsItCame(t *testing.T) {
+	const answer = ` { "b" : [ { "y" : 1, "x" : "<\u00e9" }, { "x" : "<é", "y" : 1 } ], "a" : "\ud800" } `
+	for name, tt := range map[string]struct{ with, want string }{
+		"whole":           {`"ResultPath":"$.r"`, `{"r":{"b":[{"y":1,"x":"<\u00e9"},{"x":"<é","y":1}],"a":"\ud800"}}`},
+		"a part":          {`"ResultSelector":{"z.$":"$.b[0]","a.$":"$.a"}`, `{"a":"` + "\ufffd" + `","z":{"y":1,"x":"<\u00e9"}}`},
+		"without doubles": {`"ResultSelector":{"n.$":"States.ArrayUnique($.b)"},"OutputPath":"$.n"`, `[{"y":1,"x":"<\u00e9"}]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := "SUCCEEDED " + tt.want
+			if got := newPlayer(t, `"A":{`+arnF+`,`+tt.with+`,"Next":"B"},"B":{"Type":"Wait","Seconds":1,"End":true}`, `{}`).play(reply{out: answer}).outcome(); got != want {
+				t.Errorf("outcome %s\nwant    %s", got, want)
+			}
+		})
 	}
 }
