@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/stepcanary/stepcanary/internal/step"
 )
 
 // Exit codes, for scripts.
@@ -117,11 +119,11 @@ func (c *console) code(err error) int {
 		return exitError
 	case errors.As(err, &e):
 		if e.text != "" {
-			fmt.Fprintf(c.err, "stepcanary: %s\n", e.text)
+			fmt.Fprintf(c.err, "stepcanary: %s\n", step.Plain(e.text))
 		}
 		return e.code
 	}
-	fmt.Fprintf(c.err, "stepcanary: %v\n", err)
+	fmt.Fprintf(c.err, "stepcanary: %s\n", step.Plain(err.Error()))
 	return exitError
 }
 

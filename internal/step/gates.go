@@ -3,12 +3,10 @@ package step
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
-	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/hook"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 )
@@ -131,9 +129,9 @@ func (a *asking) askOne(i int) {
 // trouble is what kept a gate from answering, without the names that stand around it anyway.
 func trouble(err error) string {
 	if inner := errors.Unwrap(err); inner != nil {
-		return strings.TrimPrefix(inner.Error(), string(fault.Of(err))+": ")
+		return Plain(inner.Error())
 	}
-	return err.Error()
+	return Plain(err.Error())
 }
 
 // anew lets the limits of gates without a final word begin again: a pause is no time to answer in.

@@ -44,7 +44,7 @@ func (w *watcher) measure(ctx context.Context) error {
 		return fmt.Errorf("measure %s: %w", w.ro.Canary.Name, err)
 	}
 	if err != nil { // a source's trouble is not the canary's: it makes the look inconclusive
-		w.out.Trouble = err.Error()
+		w.out.Trouble = Plain(err.Error())
 		w.out.Judgement.Verdict = analysis.Inconclusive
 		return nil
 	}

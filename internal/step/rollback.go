@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -155,7 +156,7 @@ func cause(doc Document) string {
 }
 
 // Words takes the sentence out of a function's error, which arrives as JSON: by itself, or behind
-// its name, as the end of a failed way back has it.
+// its name, as the end of a failed way back has it. The name says the kind, so the sentence does not.
 func Words(cause string) string {
 	name, report := "", cause
 	if i := strings.Index(cause, ": {"); i >= 0 && !strings.HasPrefix(cause, "{") {
@@ -165,10 +166,16 @@ func Words(cause string) string {
 		Message string `json:"errorMessage"`
 	}
 	if json.Unmarshal([]byte(report), &e) == nil && e.Message != "" {
-		return name + e.Message
+		return name + Plain(e.Message)
 	}
 	return cause
 }
+
+// Plain is an error's text without the names of the kinds in it, which are the state machine's to
+// read. A kind that is all that is said of a cause stays.
+func Plain(text string) string { return kindName.ReplaceAllString(text, "") }
+
+var kindName = regexp.MustCompile(`\bCanary\.[A-Z][A-Za-z]*: `)
 
 // settle ends the rollout that the record speaks of.
 func (s Rollback) settle(ctx context.Context, access Access, svc workload.Service, rec record.Record, reason string) (End, error) {

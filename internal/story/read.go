@@ -172,8 +172,8 @@ func (s *Story) failed(e *types.HistoryEvent, name, cause string) {
 		s.add(e, Asked, strings.TrimSuffix("abort: "+cause, ": "))
 	case string(fault.Queued):
 		text := step.Words(cause)
-		if i := strings.Index(text, name+": "); i >= 0 {
-			text = text[i+len(name+": "):]
+		if of, why, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(of, "start rollout of ") {
+			text = why
 		}
 		s.holding(e, "waits for its turn: "+text)
 	default:

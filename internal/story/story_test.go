@@ -135,7 +135,7 @@ func TestStories(t *testing.T) {
 				s.Begin(t, nil)
 				return s.Begin(t, nil)
 			},
-			fault: fault.Refused, outcome: step.OutcomeRefused, reason: "is running since", kinds: "started, troubled, over 0", texts: "Canary.Refused",
+			fault: fault.Refused, outcome: step.OutcomeRefused, reason: "start rollout of shop/checkout: arn:", kinds: "started, troubled, over 0", texts: "Prepare: Canary.Refused: start rollout of",
 		},
 		"waits for its turn": {
 			run: func(t *testing.T, s *enginetest.Scene) string {
