@@ -19,6 +19,7 @@ const (
 
 	flow    = "test/flow"
 	objects = "internal/traffic/object"
+	search  = "test/safety"
 )
 
 // table lists the mutants, by promise.
@@ -102,6 +103,10 @@ var table = []Mutant{
 
 	{"a gate that keeps silent is taken for open", "internal/rollout/gate.go", "", "\t\tcase Yes:\n", "\t\tcase Yes, NoWord:\n", "2", flow, "TestGatePaths/a_gate_whose_server_fails"},
 	{"a gate's no is taken for a yes", gates, "", "said.Word = rollout.No\n", "said.Word = rollout.Yes\n", "2", flow, "TestGatePaths/a_gate_refuses"},
+	{"a gate that has not made up its mind is taken for open", "internal/rollout/gate.go", "", "\t\tcase Yes:\n", "\t\tcase Yes, NotYet:\n", "2", search, "TestSingles"},
+	{"the gates before promotion are not asked", health, "", "return hook.PrePromotion, 100", "return hook.PreRollout, 100", "2", search, "TestSingles"},
+	{"promote-now passes the gates before promotion", "internal/rollout/gate.go", "", "if len(waits) == 0 || l.Waived {", "if len(waits) == 0 || l.Waived || l.Promote {",
+		"2", search, "TestSingles"},
 	{"a gate's own trouble is taken for a bad canary", gates, "", "said.Word, said.Reason = rollout.NoWord, trouble(err)", "said.Word, said.Reason = rollout.No, trouble(err)",
 		"2", flow, "TestGatePaths/a_gate_whose_server_fails"},
 	{"weight is given before the first gate has opened", ready, "", "Reason: ready, Gates: w.gates.gateWords(), ", "Reason: ready, ",
@@ -146,7 +151,7 @@ var table = []Mutant{
 	{"a busy cluster is not tried again", machine, `"ResultPath": "$.ready",`, `"Canary.Transient"`, `"Canary.Passing"`, "7", flow, "TestPassingTroubleOfEveryCallIsBorne"},
 	{"a killed function is not tried again", machine, `"ResultPath": "$.deployed",`, `"Lambda.Unknown"`, `"Lambda.Unknowable"`, "7", "statemachine", "TestPassingTroubleIsTriedAgain"},
 	{"a restarted engine does not call again what was under way", "internal/local/run.go", "func (r *run) resume() {", "r.dispatch(c)", "_ = c", "7", "internal/local", "TestWaitGoesOnAfterRestart"},
-	{"an event may name a step that is not there", health, "", "sh == nil || !ev.Document.Rollout.has(sh.Step)", "sh == nil", "7", "test/safety", "FuzzFunctionEvent"},
+	{"an event may name a step that is not there", health, "", "sh == nil || !ev.Document.Rollout.has(sh.Step)", "sh == nil", "7", search, "FuzzFunctionEvent"},
 	{"a function that ran out of memory is not tried again", machine, `"ResultPath": "$.deployed",`, `"Runtime.ExitError"`, `"Runtime.Exited"`, "7", "statemachine", "TestPassingTroubleIsTriedAgain"},
 	{"a task's error is not caught", machine, `"ResultPath": "$.shift",`, `"States.ALL"`, `"Canary.Unheard"`, "1", "statemachine", "TestEveryTaskLeadsBack"},
 	{"the way back's failure is not caught", machine, `"MaxAttempts": 8,`, `"States.ALL"`, `"Canary.Invalid"`, "1", flow, "TestAWayBackThatFailsCallsAPerson"},

@@ -31,6 +31,21 @@ type function struct {
 	known   stamp // what it may have learned since
 	waited  bool
 	next    []Kind // what becomes of the call that it is in
+	stop    func() // ends its waits
+	// answered tells that its answer to its token is stored, killed that it is no more.
+	answered, killed bool
+}
+
+// dies tells whether a function has been killed, or will be when it wakes, with its engine.
+func (r *run) dies(f *function) bool { return f.killed || f.engine > 0 && f.engine <= r.dead }
+
+// recovered ends a function by a panic in a part of it.
+func (r *run) recovered(f *function, x any) {
+	if _, ok := x.(killed); !ok {
+		panic(x)
+	}
+	f.killed = true
+	f.stop()
 }
 
 type functionKey struct{}
@@ -95,7 +110,7 @@ func (r *run) invoke(ctx context.Context, f *function, input json.RawMessage, h 
 func (r *run) holds() {
 	r.afterwards(time.Second, "hold", func() { _ = r.before(waiting) })
 	if r.scenario.Approves {
-		r.afterwards(20*time.Second, "approve", func() { r.ask("Canary.Asked", `{"id":"a","request":"resume"}`) })
+		r.afterwards(20*time.Second, "approve", func() { r.wish("a", rollout.WishResume) })
 	}
 }
 
@@ -119,6 +134,7 @@ func (r *run) enter(f *function) bool {
 func (r *run) call(ctx context.Context, f *function, limit time.Duration, input json.RawMessage, h local.Handler) (out json.RawMessage, err error) {
 	ctx, cancel := clock.WithTimeout(context.WithValue(context.WithoutCancel(ctx), functionKey{}, f), r.clock, limit)
 	defer cancel()
+	f.stop = cancel
 	before := r.current
 	r.current = f
 	r.underWay = append(r.underWay, f)
@@ -126,9 +142,7 @@ func (r *run) call(ctx context.Context, f *function, limit time.Duration, input 
 		r.underWay = slices.DeleteFunc(r.underWay, func(x *function) bool { return x == f })
 		r.current = before
 		if x := recover(); x != nil {
-			if _, ok := x.(killed); !ok {
-				panic(x)
-			}
+			r.recovered(f, x)
 			out, err = nil, messages.InvokeResponse_Error{Type: "Runtime.ExitError", Message: "Error: Runtime exited with error: signal: killed"}
 		}
 	}()
@@ -188,7 +202,7 @@ func (r *run) committing() (before, after bool) {
 // before is the moment before a call of a driver.
 func (r *run) before(op string) error {
 	f := r.current
-	if f != nil && f.engine > 0 && f.engine <= r.dead {
+	if f != nil && r.dies(f) {
 		panic(killed{})
 	}
 	if !r.counting {
@@ -205,7 +219,7 @@ func (r *run) before(op string) error {
 	var end Kind
 	for _, k := range kinds {
 		switch {
-		case aside(op) && !slices.Contains(worldKinds, k): // there is no call that it could strike at
+		case aside(op) && (k.ends() || k == Restart): // there is no call that it could strike at
 		case k == Restart:
 			r.mark("an engine was restarted beside its functions")
 			r.crash(false)
@@ -217,11 +231,15 @@ func (r *run) before(op string) error {
 		}
 		r.know(f, string(k))
 	}
-	return r.end(f, end)
+	return r.end(f, op, end)
 }
 
 // end is what becomes of a call.
-func (r *run) end(f *function, k Kind) error {
+func (r *run) end(f *function, op string, k Kind) error {
+	if k == Stuck && op == asking {
+		f.next = append(f.next, k) // it writes nothing, and is given up by the function itself
+		return nil
+	}
 	switch k {
 	case Throttled:
 		return fmt.Errorf("injected: %w", fault.Transient)
@@ -241,7 +259,7 @@ func (r *run) end(f *function, k Kind) error {
 		r.waits(f)
 		_ = r.clock.Sleep(context.Background(), 30*time.Minute)
 		r.current = f
-		if f.engine > 0 && f.engine <= r.dead {
+		if r.dies(f) {
 			panic(killed{})
 		}
 		r.know(f, "woke")
@@ -290,14 +308,14 @@ func (r *run) act(k Kind) {
 	case Abort:
 		r.ask("Canary.Aborted", "a person said so")
 	case Pause:
-		r.ask("Canary.Asked", `{"id":"p","request":"pause"}`)
+		r.wish("p", rollout.WishPause)
 	case Resume:
-		r.ask("Canary.Asked", `{"id":"u","request":"resume"}`)
+		r.wish("u", rollout.WishResume)
 	case PauseResume:
-		r.ask("Canary.Asked", `{"id":"p","request":"pause"}`)
-		r.afterwards(45*time.Second, "resume", func() { r.ask("Canary.Asked", `{"id":"r","request":"resume"}`) })
+		r.wish("p", rollout.WishPause)
+		r.afterwards(45*time.Second, "resume", func() { r.wish("r", rollout.WishResume) })
 	case PromoteNow:
-		r.ask("Canary.Asked", `{"id":"n","request":"promote"}`)
+		r.wish("n", rollout.WishPromote)
 	case Second:
 		r.begin("checkout-y", nil)
 	case Redrive:
@@ -328,6 +346,8 @@ func (r *run) harm(k Kind) {
 	case Silence:
 		r.silent = true
 		r.meter.Play(service.Namespace, service.Name, meter.Script{})
+	case GateNo, GateSilent, GateNonsense:
+		r.web.coming = k
 	case Deaf:
 		r.world.Router.Script(router.Script{Never: true})
 		r.afterwards(10*time.Minute, "hear", func() {
@@ -346,11 +366,22 @@ func (r *run) die(name string) {
 func (r *run) main() string { return r.arns[0] }
 
 // ask answers the token of the state that waits, if one does.
-func (r *run) ask(name, cause string) {
+func (r *run) ask(name, cause string) (heard bool) {
 	for _, token := range r.disk.kept[r.main()].record.Execution.Tokens() {
 		if r.engine.SendTaskFailure(token, asl.Failure{Error: &name, Cause: &cause}) == nil {
 			r.mark("a person was heard: " + name)
+			heard = true
 		}
+	}
+	return heard
+}
+
+// wish is a person's request, by a name of its own.
+func (r *run) wish(id string, w rollout.Wish) {
+	frames := r.disk.kept[r.main()].record.Execution.Frames
+	needs := slices.ContainsFunc(frames, func(f *asl.Frame) bool { return strings.Contains(f.Input, `"needs":"gate"`) })
+	if r.ask("Canary.Asked", fmt.Sprintf(`{"id":%q,"request":%q}`, id, w)) {
+		r.web.wished(w, needs)
 	}
 }
 

@@ -112,10 +112,20 @@ const (
 	Deaf Kind = "deaf"
 )
 
+// What a gate says to its next question, and to all that follow.
+const (
+	// GateNo is a no, GateNonsense a page to log in.
+	GateNo       Kind = "gate-no"
+	GateNonsense Kind = "gate-nonsense"
+	// GateSilent is no answer within the time of one.
+	GateSilent Kind = "gate-silent"
+)
+
 // The kinds, by what they strike at.
 var (
 	worldKinds = []Kind{Stop, Expire, Abort, Pause, Resume, PauseResume, PromoteNow, Second, Redrive, Edit,
 		CanaryDies, StableDies, Silence, Deaf}
+	gateKinds   = []Kind{GateNo, GateNonsense, GateSilent}
 	engineKinds = []Kind{Crash, Restart}
 	callKinds   = []Kind{Throttled, Conflicted, Refused, Lost, KillBefore, KillAfter, Stuck}
 	invokeKinds = []Kind{Garbage, Twice, Late, VeryLate}
@@ -123,7 +133,7 @@ var (
 )
 
 func known(k Kind) bool {
-	return slices.Contains(slices.Concat(worldKinds, engineKinds, callKinds, invokeKinds, commitKinds), k)
+	return slices.Contains(slices.Concat(worldKinds, gateKinds, engineKinds, callKinds, invokeKinds, commitKinds), k)
 }
 
 // ends tells whether a kind decides what becomes of the call that it strikes at: two such kinds
@@ -144,6 +154,9 @@ func Singles(from, to Place, ops []string) []Fault {
 	}
 	for at := from.Points + 1; at <= to.Points; at++ {
 		add(at, worldKinds...)
+		if ops[at-1] == asking {
+			add(at, gateKinds...)
+		}
 		if !aside(ops[at-1]) {
 			add(at, engineKinds...)
 			add(at, callKinds...)

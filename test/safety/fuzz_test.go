@@ -110,7 +110,7 @@ func recorded(f *testing.F) map[string][][]byte {
 	for _, s := range slices.Concat(Small, Scenarios) {
 		r := newRun(s, nil)
 		r.build()
-		r.begin("checkout-x", s.Fields)
+		r.begin(searched, s.fields())
 		r.rest()
 		for _, k := range slices.Collect(maps.Values(r.disk.kept)) {
 			state := ""

@@ -22,6 +22,7 @@ import (
 //   - which function is called for which execution, and its input;
 //   - the functions still under way that nobody waits for: each by what it was called with and
 //     by the state of the world at each of its calls so far, from which all it knows follows;
+//   - what gates will say, and what the checks know of them;
 //   - what the search itself will do later: duplicates, a redrive, a request, a controller that
 //     hears again; how often the rule on ended executions has tried;
 //   - what the checks at the end depend on.
@@ -54,6 +55,7 @@ func (r *run) worldStamp() stamp {
 		rec := r.world.Records.Peek(service)
 		rec.Last.Reason = ""
 		b = fmt.Appendf(b, "%+v %q %v\n", rec, r.split, r.silent)
+		b = r.web.appendMind(b)
 		r.worldAt, r.worldIs = r.version, stampOf(b)
 	}
 	return r.worldIs
@@ -78,6 +80,7 @@ func (r *run) identity(f *function) stamp {
 	}
 	b = fmt.Appendf(b, "later %v hooks %v ", r.later, r.hooks)
 	b = fmt.Appendf(b, "ready %v dead %v edited %v late %v back %v", r.ready, r.noPods, r.edited, r.marks[lateWrite], r.wayBack != nil)
+	b = r.web.appendState(b)
 	r.buffer = b
 	return stampOf(b)
 }

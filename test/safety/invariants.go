@@ -19,6 +19,8 @@ import (
 // version. I5: that version is ready, if any is. I6: the lock is free, or its holder
 // says why not. I7: the record tells the truth. I8: what is not ours is untouched. I9: stable
 // is there while it serves. I10: nothing of a loser is left. I11: the next rollout comes through.
+// I12: everything comes to its end. I13: no gate is passed that has not said yes, unless by a person
+// who may.
 const (
 	sum       = "I1 the shares on the route are %v"
 	unready   = "I2 %s got %d %% and was never ready"
@@ -32,6 +34,7 @@ const (
 	left      = "I10 at the end there is %s besides %s"
 	notAgain  = "I11 the next rollout ended %s: %s"
 	unresting = "I12 an execution still runs"
+	shut      = "I13 at %d %% the rollout is past gate %q, which is not open"
 )
 
 func (r *run) breaks(format string, args ...any) {
@@ -74,6 +77,7 @@ func (r *run) checkCall() {
 	if len(served) > 0 && total != 100 {
 		r.breaks(sum, served)
 	}
+	r.checkGates(served)
 }
 
 // checkEnd holds when everything has come to rest.
@@ -190,6 +194,13 @@ func (r *run) record() record.Record {
 	}
 	if strings.Contains(rec.Last.Reason, "finished by the way back") {
 		r.mark("the way back finished a promotion")
+	}
+	if rec.Last.Outcome == step.OutcomeRolledBack {
+		for said, what := range map[string]string{" says no": "a gate said no", "inconclusive: gate": "a gate was silent"} {
+			if strings.Contains(rec.Last.Reason, said) {
+				r.mark(what + ", and the rollout went back")
+			}
+		}
 	}
 	if rec.Last.Outcome != "" {
 		r.mark("the record says " + rec.Last.Outcome)

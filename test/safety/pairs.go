@@ -94,7 +94,7 @@ func clash(one, two Fault) bool {
 }
 
 // order is the kinds as Singles gives them.
-var order = slices.Concat(worldKinds, engineKinds, callKinds, invokeKinds, commitKinds)
+var order = slices.Concat(worldKinds, gateKinds, engineKinds, callKinds, invokeKinds, commitKinds)
 
 // class tells which count a kind's place is in.
 func class(k Kind) int {

@@ -54,6 +54,7 @@ type run struct {
 	known    func(stamp) bool // whether a run may end in this state; nil for never
 
 	clock    *clock.Virtual
+	web      *web
 	stage    *enginetest.Stage
 	world    *world.World
 	meter    *meter.Meter
@@ -102,7 +103,7 @@ func runUntil(s Scenario, faults []Fault, known func(stamp) bool) Result {
 	r.known = known
 	r.build()
 	defer func() { _ = r.engine.Close() }()
-	r.begin("checkout-x", s.Fields)
+	r.begin(searched, s.fields())
 	r.rest()
 	late := r.late
 	r.late = nil
@@ -127,6 +128,7 @@ func newRun(s Scenario, faults []Fault) *run {
 		clock: clock.NewVirtual(start), broken: map[string]bool{}, marks: map[string]bool{},
 		ready: map[string]bool{}, noPods: map[string]bool{}, hooks: map[string]string{}, worldAt: -1,
 	}
+	r.web = newWeb(r)
 	for _, f := range faults {
 		at := r.points
 		switch {
@@ -150,9 +152,26 @@ func (t ticking) Sleep(ctx context.Context, d time.Duration) error {
 	f, _ := ctx.Value(functionKey{}).(*function)
 	t.r.waits(f)
 	err := t.Virtual.Sleep(ctx, d)
+	if f != nil && f.killed {
+		panic(killed{})
+	}
 	t.r.current = f
 	t.r.know(f, "woke")
 	return err
+}
+
+// Go runs f beside the function that asks for it, when that one waits. They die together.
+func (t ticking) Go(f func()) {
+	of := t.r.current
+	t.AfterFunc(0, func() {
+		defer func() {
+			if x := recover(); x != nil {
+				t.r.recovered(of, x)
+			}
+		}()
+		t.r.current = of
+		f()
+	})
 }
 
 // build makes the world: version 1 serves, a service of somebody else's stands beside it.
@@ -164,7 +183,7 @@ func (r *run) build() {
 		Before: func(context.Context, meter.Call) error { return r.before("metric.Intervals") },
 		After:  func(context.Context, meter.Call) error { return r.after("metric.Intervals") },
 	})
-	r.world, r.meter = r.stage.World, r.stage.Meter
+	r.world, r.meter, r.stage.Web = r.stage.World, r.stage.Meter, r.web
 	w := r.world
 	r.meter.Follow(nil) // shifted tells it, and keeps what it told
 	r.disk = newDisk(len(r.commits) > 0)
@@ -192,6 +211,9 @@ func (r *run) rates() map[string]float64 {
 	maps.Copy(rates, r.scenario.Rates)
 	return rates
 }
+
+// searched is the name of the execution that meets the faults.
+const searched = "checkout-x"
 
 // versions is more than a run ever has.
 const versions = 8
@@ -266,7 +288,11 @@ func (r *run) crash(inStep bool) {
 type stepFunctions run
 
 func (s *stepFunctions) Answer(_ context.Context, token string, output json.RawMessage) error {
+	who := s.current
 	err := s.engine.SendTaskSuccess(token, string(output))
+	if err == nil && who != nil {
+		who.answered = true
+	}
 	var f *local.Fault
 	if errors.As(err, &f) && f.Kind == local.TaskTimedOut {
 		return task.ErrAnswered

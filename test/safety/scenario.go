@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
+	"github.com/stepcanary/stepcanary/internal/hook"
 	"github.com/stepcanary/stepcanary/internal/record"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/spec"
@@ -40,6 +41,11 @@ type Scenario struct {
 	Fields map[string]any
 	// Approves has a person say go on, 20 s after each Hold began.
 	Approves bool
+	// Gates are asked. Thinks tells that each answers a question when it is asked again.
+	Gates  []Gate
+	Thinks bool
+	// Team is told what happens; nobody is where it is empty.
+	Team Team
 	// Pace is how often the metrics source has numbers; 5 s where it is zero.
 	Pace time.Duration
 }
@@ -53,7 +59,14 @@ var Scenarios = []Scenario{
 	{Name: "approved", Approves: true, Fields: map[string]any{"percentage_step": nil, "pause_limit": "3m", "steps": []any{
 		map[string]any{"weight": 50, "approve": true}, map[string]any{"weight": 100},
 	}}},
+	{
+		Name: "gated", Gates: append(gates, Gate{"load", hook.PreStep}), Thinks: true, Team: TeamFails,
+		Fields: map[string]any{"wait_time": 20, "pause_limit": "3m"}, Pace: 10 * time.Second,
+	},
 }
+
+// gates are one for each moment.
+var gates = []Gate{{"smoke", hook.PreRollout}, {"audit", hook.PreStep}, {"board", hook.PrePromotion}}
 
 // short is the least that still comes through every state but Hold: one look at each of two weights.
 var short = map[string]any{"wait_time": 8, "bake": 8, "pause_limit": "90s", "patience": "1m"}
@@ -63,6 +76,13 @@ var Small = []Scenario{
 	{Name: "small-good", Fields: short, Pace: 10 * time.Second},
 	{Name: "small-bad", Rates: map[string]float64{"checkout-2": 0.5}, Bad: true, Fields: short, Pace: 10 * time.Second},
 	{Name: "small-first", First: true, Fields: short, Pace: 10 * time.Second},
+	{Name: "small-gated", Gates: gates, Fields: with(short, "on_undecided", "ask"), Pace: 10 * time.Second},
+}
+
+func with(fields map[string]any, name string, value any) map[string]any {
+	out := maps.Clone(fields)
+	out[name] = value
+	return out
 }
 
 // template is short, since it is read in each of some hundred thousand runs.
