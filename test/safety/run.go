@@ -152,12 +152,26 @@ func (t ticking) Sleep(ctx context.Context, d time.Duration) error {
 	f, _ := ctx.Value(functionKey{}).(*function)
 	t.r.waits(f)
 	err := t.Virtual.Sleep(ctx, d)
+	if ctx.Err() != nil {
+		t.turn()
+	}
 	if f != nil && f.killed {
 		panic(killed{})
 	}
 	t.r.current = f
 	t.r.know(f, "woke")
 	return err
+}
+
+// turn waits until nobody else is at work: who ends a wait goes on first.
+func (t ticking) turn() {
+	mine := make(chan struct{})
+	t.AfterFunc(0, func() {
+		t.Begin()
+		close(mine)
+	})
+	t.End()
+	<-mine
 }
 
 // Go runs f beside the function that asks for it, when that one waits. They die together.
