@@ -107,6 +107,7 @@ var table = []Mutant{
 	{"the gates before promotion are not asked", health, "", "return hook.PrePromotion, 100", "return hook.PreRollout, 100", "2", search, "TestSingles"},
 	{"promote-now passes the gates before promotion", "internal/rollout/gate.go", "", "if len(waits) == 0 || l.Waived {", "if len(waits) == 0 || l.Waived || l.Promote {",
 		"2", search, "TestSingles"},
+	{"an earlier word is taken for one about a silent gate", ready, "", "if !ok || id == w.out.Seen {", "if !ok {", "2", flow, "TestAnEarlierWordIsNoneAboutAGate"},
 	{"a gate's own trouble is taken for a bad canary", gates, "", "said.Word, said.Reason = rollout.NoWord, trouble(err)", "said.Word, said.Reason = rollout.No, trouble(err)",
 		"2", flow, "TestGatePaths/a_gate_whose_server_fails"},
 	{"weight is given before the first gate has opened", ready, "", "Reason: ready, Gates: w.gates.gateWords(), ", "Reason: ready, ",
