@@ -14,5 +14,8 @@ type MemoryHistory struct{ memoryHistory }
 // Add is what a commit adds.
 func (h *MemoryHistory) Add(events []asl.HistoryEvent) error { return h.add(events) }
 
+// Waiting is what waits for compression.
+func (h *MemoryHistory) Waiting() int { return len(h.tail.data) }
+
 // Bytes is what the history takes.
 func (h *MemoryHistory) Bytes() int { return h.kept + len(h.tail.data) }

@@ -44,7 +44,7 @@ type memoryBlock struct {
 }
 
 // So many bytes of events wait for compression: few in a short history, of which there are many
-// at once, and in a long one as many as it has compressed already. Compression finds more that is
+// at once, and in a long one half of what it has compressed already. Compression finds more that is
 // alike in a large block, and has less to do for each event.
 const (
 	leastTail = 4 << 10
@@ -65,7 +65,7 @@ func (h *memoryHistory) add(events []asl.HistoryEvent) error {
 	h.tail.data = binary.AppendUvarint(h.tail.data, uint64(len(p.out)))
 	h.tail.data = append(h.tail.data, p.out...)
 	h.tail.events += len(events)
-	if len(h.tail.data) < min(max(leastTail, h.kept), mostTail) {
+	if len(h.tail.data) < min(max(leastTail, h.kept/2), mostTail) {
 		return nil
 	}
 	block, err := compress(h.tail.data)

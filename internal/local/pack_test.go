@@ -126,3 +126,24 @@ func TestALongHistoryIsKeptInLargeBlocks(t *testing.T) {
 		}
 	}
 }
+
+// What waits for compression is never more than half of what is compressed: of thousands of histories
+// at once, most of the memory is the compressed part.
+func TestLittleWaitsForCompression(t *testing.T) {
+	random, h := rand.NewChaCha8([32]byte{}), &local.MemoryHistory{}
+	var details []asl.Details
+	for range 200 {
+		doc := make([]byte, 200)
+		_, _ = random.Read(doc)
+		details = append(details, input(fmt.Sprintf(`{"doc":"%x"}`, doc)))
+	}
+	for i, e := range saying(details...) {
+		if err := h.Add([]asl.HistoryEvent{e}); err != nil {
+			t.Fatal(err)
+		}
+		kept := h.Bytes() - h.Waiting()
+		if h.Waiting() >= max(4<<10, kept/2) {
+			t.Fatalf("after %d events %d bytes wait beside %d that are compressed", i+1, h.Waiting(), kept)
+		}
+	}
+}
