@@ -56,6 +56,7 @@ func (h *memoryHistory) add(events []asl.HistoryEvent) error {
 		return nil
 	}
 	p := newPacker(h.base)
+	defer p.free()
 	for _, e := range events {
 		if err := p.event(e); err != nil {
 			return err
@@ -74,8 +75,16 @@ func (h *memoryHistory) add(events []asl.HistoryEvent) error {
 	}
 	h.blocks = append(h.blocks, memoryBlock{block, h.tail.events})
 	h.kept += len(block)
-	h.tail, h.base = memoryBlock{}, base{}
+	h.tail, h.base = memoryBlock{data: h.next()}, base{}
 	return nil
+}
+
+// next is what the next tail is written into: the old one's bytes again, where the history is long.
+func (h *memoryHistory) next() []byte {
+	if h.kept < mostTail {
+		return nil
+	}
+	return h.tail.data[:0]
 }
 
 // read gives up to n events after the first skip ones, or, in reverse, before the last skip ones
@@ -90,7 +99,7 @@ func (h *memoryHistory) read(skip, n int, reverse bool) ([]asl.HistoryEvent, err
 	if reverse {
 		from, to = total-to, total-from
 	}
-	var out []asl.HistoryEvent
+	out := make([]asl.HistoryEvent, 0, to-from)
 	at := 0
 	for i := range len(h.blocks) + 1 {
 		b := h.tail

@@ -47,10 +47,20 @@ type packer struct {
 }
 
 func newPacker(b base) *packer {
-	p := &packer{texts: map[string]uint64{}}
+	p := packers.Get().(*packer)
 	p.payloads[recent-1] = b[1]
 	p.remember(b[0])
 	return p
+}
+
+// packers have buffers that have grown to what is usual.
+var packers = sync.Pool{New: func() any { return &packer{texts: map[string]uint64{}} }}
+
+// free ends the packer's work. What it has packed must have been copied.
+func (p *packer) free() {
+	clear(p.texts)
+	*p = packer{out: p.out[:0], texts: p.texts}
+	packers.Put(p)
 }
 
 func (p *packer) remember(s string) {
@@ -349,6 +359,7 @@ func (u *unpacker) payload() *string {
 // packEvents packs events by themselves.
 func packEvents(events []asl.HistoryEvent) ([]byte, error) {
 	p := newPacker(base{})
+	defer p.free()
 	for _, e := range events {
 		if err := p.event(e); err != nil {
 			return nil, err
