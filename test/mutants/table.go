@@ -126,6 +126,8 @@ var table = []Mutant{
 	{"what others have on the rule is taken from them", "internal/traffic/object/share.go", "", "case others == 0:", "case true:", "8", flow, "TestATeamsRouteSurvivesAWholeRollout"},
 	{"match rules stay when the rollout has ended", object, "", "if r.Clean != nil {", "if false {", "8", flow, "TestATeamsRouteSurvivesAWholeRollout"},
 	{"match rules are not written", ready, "", "can && len(ro.Match) > 0 {", "can && false {", "8", flow, "TestChosenRequestsReachTheCanary"},
+	{"a route is awaited for its whole deadline in one look", ready, "", "min(patience, earlier(deadline, w.end).Sub(w.Clock.Now()))", "deadline.Sub(w.Clock.Now())", "3", flow, "TestPaths"},
+	{"a route's deadline begins anew with each look", ready, "", "if w.out.Awaited.IsZero() {", "if true {", "3", flow, "TestPaths"},
 	{"somebody else on the route stands in the way", "internal/step/stable.go", "", "case owns(ro.Service, rec, versions, name):", "case true:", "8", flow, "TestOthersOnTheRouteKeepTheirShare"},
 	{"a split that people made is rolled out over", "internal/step/stable.go", "", "case len(own) > 1:", "case false:", "8", flow, "TestARouteThatPeopleSplitIsRefused"},
 	{"an adopted version is removed", promote, "", `if old.Name != "" && old.Ours {`, `if old.Name != "" {`, "8", flow, "TestAnAdoptedVersionIsLeftInPlace"},
@@ -140,6 +142,7 @@ var table = []Mutant{
 	{"deploy.json without an image takes the lock", prepare, "", "if err := doc.Complete(\"deploy.json\"); err != nil {", "if err := error(nil); err != nil {", "9", flow, "TestBadInputIsRefusedBeforeAnythingChanges"},
 
 	{"the cluster is not asked before the lock is taken", prepare, "", "if err := admissible(ctx, access, doc, tmpl, ro); err != nil {", "if err := error(nil); err != nil {", "9", flow, "TestWhatTheClusterWouldNotTakeIsRefusedBeforeAnythingChanges"},
+	{"what counts all versions together is compared", prepare, "", "if !unscoped {", "if !unscoped || true {", "2", flow, "TestAnAncestorsFileOnTheAncestorsMetrics"},
 	{"a dry run writes", "internal/kube/dryrun.go", "", "return c.write(ctx, todo, o, metav1.DryRunAll)", "_ = metav1.DryRunAll\n\treturn c.write(ctx, todo, o)", "9", "internal/kube", "TestADryRunIsNotKept"},
 	{"a shared Service may lead to one version alone", "internal/spec/together.go", "", "\t\tc.selectsAll()\n", "", "3", "internal/spec", "TestBadTemplates/shared_service"},
 	{"a shared Service may take users past the route", "internal/spec/judge.go", "", `(kind == "LoadBalancer" || kind == "NodePort")`, "false", "2", "internal/spec", "TestJudgeable"},
