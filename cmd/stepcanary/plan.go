@@ -135,11 +135,12 @@ func (q question) check(f *flag.FlagSet) error {
 
 // answer reckons, and foresees what is asked for. What is not said of the metrics source is the source's own.
 func answer(s spec.Spec, f *flag.FlagSet, q question, defaults string) (planned, error) {
-	source, err := source(s, defaults)
+	from, err := meter(s, defaults)
 	if err != nil {
 		return planned{}, err
 	}
-	p, err := reckon(s, source)
+	source, _ := from.Pace()
+	p, err := reckon(s, source, meters.Unscoped(from))
 	if err != nil {
 		return planned{}, err
 	}
@@ -156,31 +157,25 @@ func answer(s spec.Spec, f *flag.FlagSet, q question, defaults string) (planned,
 	return p, nil
 }
 
-// source is how the metrics source can be read; the zero pace where neither deploy.json nor the engine's
-// defaults, as far as they are known here, name one.
-func source(s spec.Spec, defaults string) (metric.Pace, error) {
+// meter is the metrics source, as far as deploy.json and the engine's defaults that are known here name one.
+func meter(s spec.Spec, defaults string) (meters.Config, error) {
 	engine, err := meters.Parse([]byte(defaults))
 	if err != nil {
-		return metric.Pace{}, fmt.Errorf("STEPCANARY_METRICS: %w", err)
+		return meters.Config{}, fmt.Errorf("STEPCANARY_METRICS: %w", err)
 	}
 	block, err := json.Marshal(s.Metrics)
 	if err != nil {
-		return metric.Pace{}, fmt.Errorf("write metrics: %w", err)
+		return meters.Config{}, fmt.Errorf("write metrics: %w", err)
 	}
 	document, err := meters.Parse(block)
 	if err != nil {
-		return metric.Pace{}, err
+		return meters.Config{}, err
 	}
-	c, err := meters.Merge(engine, document)
-	if err != nil {
-		return metric.Pace{}, err
-	}
-	pace, _ := c.Pace()
-	return pace, nil
+	return meters.Merge(engine, document)
 }
 
-// reckon counts what the rollout takes with a metrics source of this pace.
-func reckon(s spec.Spec, source metric.Pace) (planned, error) {
+// reckon counts what the rollout takes with a metrics source of this pace, which may count all versions together.
+func reckon(s spec.Spec, source metric.Pace, unscoped bool) (planned, error) {
 	steps, err := s.Plan()
 	if err != nil {
 		return planned{}, err
@@ -197,7 +192,14 @@ func reckon(s spec.Spec, source metric.Pace) (planned, error) {
 	p := planned{Service: s.Service, Pace: s.Pace, Events: b.Events}
 	p.Shortest, p.ShortestSeconds = told(shortest)
 	p.Longest, p.LongestSeconds = told(b.Longest)
-	p.Checks, p.Gates, p.Told = checks(s), gates(s), notified(s)
+	policy := s.Policy()
+	if unscoped && s.Strategy != spec.Replace {
+		if policy, err = policy.Unscoped(); err != nil {
+			p.Refused = err.Error()
+		}
+		p.Warnings = append(p.Warnings, "the metrics count all versions together, so limits alone judge the service as a whole, and nothing is compared")
+	}
+	p.Checks, p.Gates, p.Told = checks(s, policy), gates(s), notified(s)
 	if s.Queue > 0 {
 		p.Queue, p.QueueSeconds = told(time.Duration(s.Queue))
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // checks says in words what the canary is held against.
-func checks(s spec.Spec) []string {
+func checks(s spec.Spec, policy analysis.Policy) []string {
 	out := []string{"its pods are ready"}
 	if len(s.Alarms) > 0 {
 		out = append(out, "no alarm goes off (one that is on at the start is not seen): "+strings.Join(s.Alarms, ", "))
@@ -18,7 +18,6 @@ func checks(s spec.Spec) []string {
 	if s.Strategy == spec.Replace {
 		return out
 	}
-	policy := s.Policy()
 	for _, l := range policy.Limits {
 		text := inWords(l)
 		if l.Advisory {
