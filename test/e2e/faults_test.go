@@ -112,6 +112,7 @@ const (
 
 // faults is the matrix; without STEPCANARY_LONG=1 those that are long are left out.
 var faults = map[string]fault{
+	"kill -9 of the engine in Prepare":      {state: "Prepare", image: good, strike: kill9, ends: []string{good}, long: true},
 	"kill -9 of the engine in DeployCanary": {state: "DeployCanary", image: good, strike: kill9, ends: []string{good}, long: true},
 	"kill -9 of the engine in AwaitReady":   {state: "AwaitReady", image: slow, strike: kill9, ends: []string{slow}, long: true},
 	"kill -9 of the engine in ShiftWeight":  {state: "ShiftWeight", time: 2, image: good, strike: kill9, ends: []string{good}},
@@ -120,6 +121,7 @@ var faults = map[string]fault{
 	"kill -9 of the engine in Promote":      {state: "Promote", image: good, strike: kill9, ends: []string{good}},
 	"kill -9 of the engine in Rollback":     {state: "Rollback", image: bad, strike: kill9, ends: []string{"v1"}, most: 90},
 
+	"StopExecution in Prepare":      {state: "Prepare", image: good, strike: stop, ends: []string{"v1"}, long: true},
 	"StopExecution in DeployCanary": {state: "DeployCanary", image: good, strike: stop, ends: []string{"v1"}, long: true},
 	"StopExecution in AwaitReady":   {state: "AwaitReady", image: slow, strike: stop, ends: []string{"v1"}, long: true},
 	"StopExecution in ShiftWeight":  {state: "ShiftWeight", time: 2, image: good, strike: stop, ends: []string{"v1"}, long: true},
