@@ -15,6 +15,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/local"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
+	"github.com/stepcanary/stepcanary/internal/record"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
@@ -73,6 +74,9 @@ func (r *run) invoke(ctx context.Context, f *function, input json.RawMessage, h 
 	if !inTask {
 		r.hooks[text] += r.clock.Now().Format("15:04:05.999999999 ")
 	}
+	if !inTask && r.orphaned {
+		return json.RawMessage(`{}`), nil
+	}
 	if !r.enter(f) {
 		return nil, errDead
 	}
@@ -97,6 +101,9 @@ func (r *run) invoke(ctx context.Context, f *function, input json.RawMessage, h 
 		}
 	}
 	out, err := r.call(ctx, f, limit, input, h)
+	if f.name == shifting && err == nil {
+		r.checkShift(input, out)
+	}
 	if f.name == "rollback" {
 		r.wayBack = err
 	}
@@ -172,16 +179,17 @@ func (r *run) invoked() []Kind {
 	}
 	r.place.Invocations++
 	kinds := r.tasks[r.place.Invocations]
-	r.strike(len(kinds), Place{Invocations: 1})
+	r.strike(kinds, Place{Invocations: 1})
 	return kinds
 }
 
 // strike notes that faults struck, at a place that was counted up by one.
-func (r *run) strike(n int, one Place) {
-	if n == 0 {
+func (r *run) strike(kinds []Kind, one Place) {
+	if len(kinds) == 0 {
 		return
 	}
-	r.result.hit += n
+	r.result.hit += len(kinds)
+	r.hindered = r.hindered || slices.ContainsFunc(kinds, func(k Kind) bool { return !slices.Contains(calm, k) })
 	r.result.struck = Place{r.place.Points - one.Points, r.place.Invocations - one.Invocations, r.place.Commits - one.Commits}
 }
 
@@ -195,7 +203,7 @@ func (r *run) committing() (before, after bool) {
 	for _, k := range kinds {
 		r.mark("an engine died at a commit: " + string(k))
 	}
-	r.strike(len(kinds), Place{Commits: 1})
+	r.strike(kinds, Place{Commits: 1})
 	return slices.Contains(kinds, Uncommitted), slices.Contains(kinds, Committed)
 }
 
@@ -215,7 +223,7 @@ func (r *run) before(op string) error {
 	r.place.Points++
 	r.ops = append(r.ops, op)
 	kinds := r.points[r.place.Points]
-	r.strike(len(kinds), Place{Points: 1})
+	r.strike(kinds, Place{Points: 1})
 	var end Kind
 	for _, k := range kinds {
 		switch {
@@ -256,6 +264,7 @@ func (r *run) end(f *function, op string, k Kind) error {
 		panic(killed{})
 	case Stuck:
 		r.mark(lateWrite)
+		r.lateOps[op] = true
 		r.waits(f)
 		_ = r.clock.Sleep(context.Background(), 30*time.Minute)
 		r.current = f
@@ -275,7 +284,7 @@ func (r *run) after(op string) error {
 		r.version++
 	}
 	if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
-		r.shifted()
+		r.moved()
 	}
 	if r.cut {
 		return nil
@@ -300,13 +309,18 @@ func (r *run) act(k Kind) {
 	switch k {
 	case Stop:
 		_, _ = r.engine.Stop(r.main(), asl.Failure{})
+	case Orphan:
+		r.orphaned = true
+		_, _ = r.engine.Stop(r.main(), asl.Failure{})
 	case Expire:
 		// The engine looks at the clock when it is told something. A stop that comes when the time is
 		// over does nothing else.
 		r.disk.expire(r.main(), r.clock.Now())
 		_, _ = r.engine.Stop(r.main(), asl.Failure{})
 	case Abort:
-		r.ask("Canary.Aborted", "a person said so")
+		if r.ask("Canary.Aborted", "a person said so") {
+			r.afterwards(abortWithin+r.scenario.Router.Delay, "abort", r.checkAbort)
+		}
 	case Pause:
 		r.wish("p", rollout.WishPause)
 	case Resume:
@@ -333,32 +347,46 @@ func (r *run) act(k Kind) {
 func (r *run) harm(k Kind) {
 	switch k {
 	case Edit:
-		r.edited = true
-		stable := r.world.Records.Peek(service).Stable.Name
-		if stable == "" {
-			stable = "checkout-1"
-		}
-		r.world.Router.Define(route, map[string]rollout.Weight{stable: 100})
+		r.edit()
 	case CanaryDies:
 		r.die("checkout-2")
 	case StableDies:
 		r.die("checkout-1")
+	case StableBlinks:
+		r.die("checkout-1")
+		r.afterwards(time.Minute, "blink", func() {
+			r.world.Cluster.Behave(service.Namespace, "checkout-1", cluster.Script{})
+			r.version++
+		})
 	case Silence:
-		r.silent = true
-		r.meter.Play(service.Namespace, service.Name, meter.Script{})
+		r.silence(meter.Script{})
+	case SilenceEnds:
+		r.silence(meter.Script{})
+		r.afterwards(time.Minute, "speak", func() { r.speak() })
+	case SourceDown:
+		script := meter.Steady(100, r.rates())
+		script.Down = []meter.Span{{}}
+		r.silence(script)
+	case RouteGone:
+		r.loseRoute()
+	case LeaseGone:
+		r.rewrite(func(rec *record.Record) { *rec = record.Record{Revision: rec.Revision} })
+	case HolderEmptied:
+		r.rewrite(func(rec *record.Record) { rec.Holder = "" })
 	case GateNo, GateSilent, GateNonsense:
 		r.web.coming = k
 	case Deaf:
 		r.world.Router.Script(router.Script{Never: true})
-		r.afterwards(10*time.Minute, "hear", func() {
-			r.world.Router.Script(router.Script{})
-			r.version++
+		r.afterwards(deafFor, "hear", func() {
+			r.world.Router.Script(r.scenario.Router)
+			r.moved()
 		})
 	}
 }
 
 // die takes all pods of a version away.
 func (r *run) die(name string) {
+	r.lookWhoIsReady()
 	r.noPods[name] = true
 	r.world.Cluster.Behave(service.Namespace, name, cluster.Script{Outages: []cluster.Outage{{}}})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A Fault is one thing that goes wrong at one point of a run.
@@ -89,6 +90,8 @@ const (
 const (
 	// Stop is StopExecution.
 	Stop Kind = "stop"
+	// Orphan is StopExecution, and the rule on ended executions is never told: nobody goes back before the next rollout.
+	Orphan Kind = "orphan"
 	// Expire ends the execution by its time limit.
 	Expire Kind = "expire"
 	// Abort, Pause, Resume, PauseResume and PromoteNow are a person's.
@@ -106,8 +109,20 @@ const (
 	// CanaryDies and StableDies take all pods of a version away, for good.
 	CanaryDies Kind = "canary-dies"
 	StableDies Kind = "stable-dies"
-	// Silence ends all data of the metrics source, for good.
-	Silence Kind = "silence"
+	// StableBlinks takes stable's pods away for a minute.
+	StableBlinks Kind = "stable-blinks"
+	// Silence ends all data of the metrics source, for good; SilenceEnds for a minute. SourceDown has the source
+	// answer nothing any more.
+	Silence     Kind = "silence"
+	SilenceEnds Kind = "silence-ends"
+	SourceDown  Kind = "source-down"
+	// RouteGone deletes the route; 30 s later whoever keeps it in Git puts it back, with all of it for the version
+	// that is recorded as stable then. A route that nobody puts back leaves nobody to be served at all, so there would
+	// be nothing to check.
+	RouteGone Kind = "route-gone"
+	// LeaseGone deletes the service's Lease, HolderEmptied empties its holder.
+	LeaseGone     Kind = "lease-gone"
+	HolderEmptied Kind = "holder-emptied"
 	// Deaf keeps the route's controller from taking up changes for ten minutes.
 	Deaf Kind = "deaf"
 )
@@ -123,13 +138,27 @@ const (
 
 // The kinds, by what they strike at.
 var (
-	worldKinds = []Kind{Stop, Expire, Abort, Pause, Resume, PauseResume, PromoteNow, Second, Redrive, Edit,
-		CanaryDies, StableDies, Silence, Deaf}
+	worldKinds = []Kind{Stop, Orphan, Expire, Abort, Pause, Resume, PauseResume, PromoteNow, Second, Redrive, Edit,
+		CanaryDies, StableDies, StableBlinks, Silence, SilenceEnds, SourceDown, Deaf, RouteGone, LeaseGone, HolderEmptied}
 	gateKinds   = []Kind{GateNo, GateNonsense, GateSilent}
 	engineKinds = []Kind{Crash, Restart}
 	callKinds   = []Kind{Throttled, Conflicted, Refused, Lost, KillBefore, KillAfter, Stuck}
 	invokeKinds = []Kind{Garbage, Twice, Late, VeryLate}
 	commitKinds = []Kind{Uncommitted, Committed}
+)
+
+// calm are the kinds that do not stand against what a person asks for.
+var calm = append([]Kind{Abort, Pause, Resume, PauseResume, PromoteNow, Silence, SilenceEnds, SourceDown}, gateKinds...)
+
+// delays are what a fault may add to an execution's time.
+var delays = map[Kind]time.Duration{
+	Stuck: 30 * time.Minute, Deaf: deafFor, Redrive: time.Hour, RouteGone: putBackAfter, StableBlinks: time.Minute, SilenceEnds: time.Minute,
+}
+
+// deafFor is how long a controller is deaf, putBackAfter how long a route is away.
+const (
+	deafFor      = 10 * time.Minute
+	putBackAfter = 30 * time.Second
 )
 
 func known(k Kind) bool {

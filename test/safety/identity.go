@@ -54,7 +54,7 @@ func (r *run) worldStamp() stamp {
 		b = r.world.Router.AppendState(b)
 		rec := r.world.Records.Peek(service)
 		rec.Last.Reason = ""
-		b = fmt.Appendf(b, "%+v %q %v\n", rec, r.split, r.silent)
+		b = fmt.Appendf(b, "%+v %q %v\n", rec, r.split, r.mute.UnixNano())
 		b = r.web.appendMind(b)
 		r.worldAt, r.worldIs = r.version, stampOf(b)
 	}
@@ -79,7 +79,8 @@ func (r *run) identity(f *function) stamp {
 		}
 	}
 	b = fmt.Appendf(b, "later %v hooks %v ", r.later, r.hooks)
-	b = fmt.Appendf(b, "ready %v dead %v edited %v late %v back %v", r.ready, r.noPods, r.edited, r.marks[lateWrite], r.wayBack != nil)
+	b = fmt.Appendf(b, "ready %v dead %v edited %v late %v back %v", r.ready, r.noPods, r.edited, r.lateOps, r.wayBack != nil)
+	b = fmt.Appendf(b, "lost %q gap %d orphaned %t hindered %t ", r.lost, r.gap.UnixNano(), r.orphaned, r.hindered)
 	b = r.web.appendState(b)
 	r.buffer = b
 	return stampOf(b)

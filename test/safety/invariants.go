@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
@@ -20,7 +21,19 @@ import (
 // says why not. I7: the record tells the truth. I8: what is not ours is untouched. I9: stable
 // is there while it serves. I10: nothing of a loser is left. I11: the next rollout comes through.
 // I12: everything comes to its end. I13: no gate is passed that has not said yes, unless by a person
-// who may.
+// who may. I14: a weight counts only when it was served (promise 4). I15: no step is left, and nothing is promoted,
+// while the metrics source has said nothing since the step began (promise 2). I16: an abort that was heard has all
+// users off the canary within five seconds, and what the router takes. I17: an execution ends within its plan's
+// longest time, twenty minutes for the way back, and what its faults add.
+//
+// What stands against one of them, and how far: a version that a person pointed the route at may be gone, not
+// ready, or not the recorded one (I2, I5, I7, I9), that version alone. A call that was stuck leaves what that call
+// writes: objects for workload.Apply (I5, I10), the lock for record.Write (I6). A stable version that lost
+// its pods may be left behind for people to look at, and a bad canary may have its users (I3, I10). A Lease that was
+// deleted after the end says nothing (I7). Where an operator was called because users stay on the
+// canary, all of I4 to I7 holds; where the way back gave up, users may be split, and the lock is held then. The same where an
+// execution was stopped and nobody was told, until the next rollout goes back for it. I16 is not
+// asked where another fault struck than a person's word, a silent source or a gate.
 const (
 	sum       = "I1 the shares on the route are %v"
 	unready   = "I2 %s got %d %% and was never ready"
@@ -28,6 +41,7 @@ const (
 	split     = "I4 at the end users are split %v"
 	dead      = "I5 at the end users are on %s, which has no ready pod, and %s has"
 	locked    = "I6 at the end %s holds the lock, and no execution needs an operator"
+	loose     = "I6 an operator was called, users are split %v, and nobody holds the lock"
 	untrue    = "I7 the record says that %s is stable, and users are on %v"
 	touched   = "I8 somebody else's route is %v"
 	gone      = "I9 %s serves %d %% and is gone"
@@ -35,6 +49,10 @@ const (
 	notAgain  = "I11 the next rollout ended %s: %s"
 	unresting = "I12 an execution still runs"
 	shut      = "I13 at %d %% the rollout is past gate %q, which is not open"
+	unserved  = "I14 %s counts at %d %% from %s on, and the route never served that then"
+	unproven  = "I15 the rollout went on (%s) from step %d, and the metrics source was silent since before it"
+	unheeded  = "I16 an abort was heard %v ago, and users are split %v"
+	endless   = "I17 an execution took %v, and %v is its longest"
 )
 
 func (r *run) breaks(format string, args ...any) {
@@ -55,22 +73,15 @@ func (r *run) checkCall() {
 	served := r.world.Router.Served(route, now)
 	// A first deployment that goes back leaves a route to nothing, as there was before it.
 	nothing := r.scenario.First && r.world.Records.Peek(service).Stable.Name == ""
-	for _, name := range names {
-		if r.ready[name] {
-			continue
-		}
-		if status, _ := r.world.Cluster.Status(service.Namespace, name, now); status.Ready > 0 {
-			r.ready[name] = true
-		}
-	}
+	r.lookWhoIsReady()
 	total := rollout.Weight(0)
 	for name, w := range served {
 		total += w
 		_, exists := r.world.Cluster.Status(service.Namespace, name, now)
-		if w > 0 && !exists && !r.edited && !nothing {
+		if w > 0 && !exists && !r.edited[name] && !nothing {
 			r.breaks(gone, name, w)
 		}
-		if w > 0 && !r.ready[name] && !r.noPods[name] && !r.edited && !r.scenario.First {
+		if w > 0 && !r.ready[name] && !r.edited[name] {
 			r.breaks(unready, name, w)
 		}
 	}
@@ -78,6 +89,19 @@ func (r *run) checkCall() {
 		r.breaks(sum, served)
 	}
 	r.checkGates(served)
+	r.note(served)
+}
+
+// lookWhoIsReady notes the versions that have a ready pod by now.
+func (r *run) lookWhoIsReady() {
+	for _, name := range names {
+		if r.ready[name] {
+			continue
+		}
+		if status, _ := r.world.Cluster.Status(service.Namespace, name, r.clock.Now()); status.Ready > 0 {
+			r.ready[name] = true
+		}
+	}
 }
 
 // checkEnd holds when everything has come to rest.
@@ -88,14 +112,22 @@ func (r *run) checkEnd() {
 	if f := r.world.Router.Served(foreign, r.clock.Now()); f["basket"] != 70 || f["basket-next"] != 30 {
 		r.breaks(touched, f)
 	}
+	on, ok := only(served)
 	if stuck {
 		r.mark("an operator was called")
-		return // the promise is then that nothing was made worse, and that recovery works
+		if !stays(rec) { // the promise is then that nobody else rolls out over it, and that recovery works
+			if !ok && len(served) > 0 && rec.Holder == "" {
+				r.breaks(loose, served)
+			}
+			return
+		}
+	}
+	if r.orphaned && rec.Holder != "" {
+		return // the next rollout goes back first, as the recovery shows
 	}
 	if rec.Holder != "" && !r.tookTooLate(rec) {
 		r.breaks(locked, rec.Holder)
 	}
-	on, ok := only(served)
 	if !ok {
 		if !r.scenario.First || len(served) > 1 {
 			r.breaks(split, served)
@@ -105,13 +137,18 @@ func (r *run) checkEnd() {
 	r.checkVersion(on, rec)
 }
 
+// stays tells whether the rollout ended with users on the canary because stable was dead.
+func stays(rec record.Record) bool {
+	return rec.Last.Outcome == step.OutcomeNeedsOperator && strings.Contains(rec.Last.Reason, "all requests were given to")
+}
+
 // tookTooLate tells whether the lock was taken by a write that was stuck until its execution had
 // ended. Nobody is left to give it back, and nothing else was done: the next rollout takes it
 // over, as the recovery shows.
 func (r *run) tookTooLate(rec record.Record) bool {
 	d, err := r.engine.Describe(rec.Holder)
 	_, exists := r.world.Cluster.Status(service.Namespace, rec.Canary.Name, r.clock.Now())
-	late := r.marks[lateWrite] && err == nil && d.Status != asl.Running && rec.Phase == record.Rolling && !exists
+	late := r.lateOps["record.Write"] && err == nil && d.Status != asl.Running && rec.Phase == record.Rolling && !exists
 	if late {
 		r.mark("an ended execution took the lock by a write that came late")
 	}
@@ -126,18 +163,19 @@ func (r *run) checkVersion(on string, rec record.Record) {
 	for _, v := range versions {
 		other, _ := r.world.Cluster.Status(service.Namespace, v.Name, now)
 		// Nobody is given to a version that a late write has brought back when all was over.
-		if (!exists || status.Ready == 0) && v.Name != on && other.Ready > 0 && !r.edited && !r.marks[lateWrite] {
+		if (!exists || status.Ready == 0) && v.Name != on && other.Ready > 0 && !r.edited[on] && !r.lateOps["workload.Apply"] {
 			r.breaks(dead, on, v.Name)
 		}
 		// What a request on its way leaves behind when everybody has gone, the next rollout removes.
 		// Nor is a dead stable version removed: a person has to look at it.
-		if v.Name != on && exists && !r.marks[lateWrite] && !r.noPods["checkout-1"] {
+		if v.Name != on && exists && !r.lateOps["workload.Apply"] && !r.noPods["checkout-1"] {
 			r.breaks(left, v.Name, on)
 		}
 	}
 	// The same, where there was nothing before: the next rollout takes what it finds for stable.
-	revived := r.scenario.First && rec.Stable.Name == "" && r.marks[lateWrite]
-	if rec.Stable.Name != on && exists && !r.edited && !revived {
+	revived := r.scenario.First && rec.Stable.Name == "" && r.lateOps["workload.Apply"]
+	deleted := rec.Epoch == 0
+	if rec.Stable.Name != on && exists && !r.edited[on] && !revived && !deleted {
 		r.breaks(untrue, rec.Stable.Name, on)
 	}
 	if on == "checkout-2" && r.scenario.Bad && !r.noPods["checkout-1"] {
@@ -165,10 +203,14 @@ func (r *run) outcomes() (stuck bool) {
 		switch {
 		case d.Status == asl.Running:
 			r.breaks(unresting)
+			continue
 		case d.Error != nil && *d.Error == "Canary."+step.OutcomeNeedsOperator:
 			stuck = true
 		case d.Error != nil:
 			r.mark("an execution ended " + *d.Error)
+		}
+		if took, longest := d.Stopped.Sub(d.Started), r.longest(); took > longest {
+			r.breaks(endless, took, longest)
 		}
 		if d.Status != asl.Failed {
 			r.mark("an execution ended " + string(d.Status))
@@ -216,6 +258,7 @@ func (r *run) recover() {
 		if strings.HasPrefix(op, "traffic.S") || op == "workload.Apply" {
 			r.shifted()
 		}
+		r.note(r.world.Router.Served(route, r.clock.Now()))
 		return nil
 	})
 	rates := r.rates()
@@ -224,6 +267,7 @@ func (r *run) recover() {
 		r.world.Cluster.Behave(service.Namespace, name, cluster.Script{})
 	}
 	r.world.Router.Script(router.Script{})
+	r.mute = time.Time{}
 	r.meter.Play(service.Namespace, service.Name, meter.Steady(100, rates))
 	before := len(r.arns)
 	r.begin("checkout-z", map[string]any{"percentage_step": 100, "wait_time": 5})

@@ -79,8 +79,14 @@ type run struct {
 	marks    map[string]bool
 	ready    map[string]bool
 	noPods   map[string]bool // versions whose pods were taken away
-	edited   bool
-	silent   bool
+	edited   map[string]bool // versions that a person gave the route to
+	lateOps  map[string]bool // the calls that were stuck
+	mute     time.Time       // since when the metrics source says nothing; zero while it speaks
+	since    time.Time       // when the last weight was seen in force
+	gap      time.Time       // when the route was deleted
+	lost     string          // who lost the lock to nobody
+	orphaned bool            // the rule on ended executions is told nothing
+	hindered bool            // something struck that may stand against a person's word
 	cut      bool
 	wayBack  error // of the last run of Rollback
 	tokens   int
@@ -126,7 +132,7 @@ func newRun(s Scenario, faults []Fault) *run {
 	r := &run{
 		scenario: s, points: map[int][]Kind{}, tasks: map[int][]Kind{}, commits: map[int][]Kind{}, faults: len(faults),
 		clock: clock.NewVirtual(start), broken: map[string]bool{}, marks: map[string]bool{},
-		ready: map[string]bool{}, noPods: map[string]bool{}, hooks: map[string]string{}, worldAt: -1,
+		ready: map[string]bool{}, noPods: map[string]bool{}, edited: map[string]bool{}, lateOps: map[string]bool{}, hooks: map[string]string{}, worldAt: -1,
 	}
 	r.web = newWeb(r)
 	for _, f := range faults {
@@ -210,7 +216,8 @@ func (r *run) build() {
 		r.shifted()
 		r.ready["checkout-1"] = true
 	}
-	w.Cluster.Behave(service.Namespace, "checkout-2", r.scenario.Canary)
+	w.Cluster.Behave(service.Namespace, searchedVersion(r.scenario), r.scenario.Canary)
+	w.Router.Script(r.scenario.Router)
 	w.Core.Before(r.before)
 	w.Core.After(r.after)
 	r.counting = true
@@ -237,6 +244,19 @@ func (r *run) shifted() {
 	served := r.world.Router.Served(route, r.clock.Now())
 	r.meter.Shift(route.Namespace, route.Route, served)
 	r.split = append(r.split, r.clock.Now().Format("15:04:05.999999999 ")+weightsText(served))
+}
+
+// moved tells the meter of a write: now, and when the router has taken it up.
+func (r *run) moved() {
+	r.version++
+	r.shifted()
+	if d := r.scenario.Router.Delay; d > 0 {
+		r.afterwards(d, "take up", func() {
+			r.version++
+			r.shifted()
+			r.checkCall()
+		})
+	}
 }
 
 // definitions are read once for all runs.
@@ -306,6 +326,9 @@ func (s *stepFunctions) Answer(_ context.Context, token string, output json.RawM
 	err := s.engine.SendTaskSuccess(token, string(output))
 	if err == nil && who != nil {
 		who.answered = true
+		if who.name == checking {
+			(*run)(s).checkEvidence(output)
+		}
 	}
 	var f *local.Fault
 	if errors.As(err, &f) && f.Kind == local.TaskTimedOut {

@@ -15,6 +15,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/spec"
 	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/traffic"
+	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 	"github.com/stepcanary/stepcanary/internal/workload"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
@@ -31,8 +32,10 @@ type Scenario struct {
 	Name string
 	// Rates are the versions' shares of errors.
 	Rates map[string]float64
-	// Canary scripts the pods of checkout-2.
+	// Canary scripts the pods of the version that is rolled out.
 	Canary cluster.Script
+	// Router scripts the controller of the route.
+	Router router.Script
 	// First is a first deployment: nothing serves before.
 	First bool
 	// Bad tells that the canary must never be promoted.
@@ -56,6 +59,10 @@ var Scenarios = []Scenario{
 	{Name: "bad", Rates: map[string]float64{"checkout-2": 0.5}, Bad: true},
 	{Name: "crash", Canary: cluster.Script{CrashAtWeight: 50}, Bad: true},
 	{Name: "first", First: true},
+	{Name: "slow-first", First: true, Canary: cluster.Script{ReadyAfter: 30 * time.Second}},
+	{Name: "slow-ready", Canary: cluster.Script{ReadyAfter: 30 * time.Second}},
+	// Longer than one invocation of ShiftWeight waits, shorter than its deadline.
+	{Name: "slow-router", Router: router.Script{Delay: 25 * time.Second}},
 	{Name: "approved", Approves: true, Fields: map[string]any{"percentage_step": nil, "pause_limit": "3m", "steps": []any{
 		map[string]any{"weight": 50, "approve": true}, map[string]any{"weight": 100},
 	}}},
@@ -154,6 +161,14 @@ func (r *run) seed() {
 	if err != nil {
 		panic(err)
 	}
+}
+
+// searchedVersion is the one that the rollout brings.
+func searchedVersion(s Scenario) string {
+	if s.First {
+		return version(1)
+	}
+	return version(2)
 }
 
 func version(i int) string { return fmt.Sprintf("checkout-%d", i) }
