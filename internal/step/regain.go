@@ -20,9 +20,13 @@ func (s Rollback) regain(ctx context.Context, access Access, ev Event, ro Rollou
 	if rec.Holder != "" {
 		return rec, false, nil
 	}
+	var err error
 	lost := ev.Document.Rollout
+	if lost == nil && rec.Canary.Rollout == ev.Execution { // every end takes the canary out: only the holder was emptied
+		rec.Holder = ev.Execution
+		return s.retake(ctx, access, ro, rec)
+	}
 	if lost == nil {
-		var err error
 		if lost, err = s.remains(ctx, access, ev, ro); err != nil || lost == nil {
 			return rec, false, err
 		}
@@ -31,16 +35,41 @@ func (s Rollback) regain(ctx context.Context, access Access, ev Event, ro Rollou
 		return rec, false, nil
 	}
 	if rec.Phase == "" { // else the record still knows how far it was
-		rec.Phase = record.Rolling
+		if rec.Phase, err = howFar(ctx, access, *lost); err != nil {
+			return rec, false, err
+		}
 	}
 	rec.Holder, rec.Epoch, rec.Number = ev.Execution, lost.Epoch, max(rec.Number, lost.Canary.Number)
 	rec.Stable, rec.Canary, rec.Router, rec.Route = lost.Stable, lost.Canary, lost.Router, lost.Route.Route
+	return s.retake(ctx, access, ro, rec)
+}
+
+// retake writes the record of a lock that is taken back.
+func (s Rollback) retake(ctx context.Context, access Access, ro Rollout, rec record.Record) (record.Record, bool, error) {
 	rec.Acquired = s.Clock.Now().UTC().Truncate(time.Microsecond)
 	rec, err := access.Records.Write(ctx, ro.Service, rec)
 	if err != nil {
 		return rec, false, fmt.Errorf("take the lost lock of %s back: %w", ro.Service.Name, err)
 	}
 	return rec, true, nil
+}
+
+// howFar is the phase of a rollout whose record is gone, as far as its route tells: where all requests were given to the
+// canary for good, the fence turns the way back away. Whether that was a promotion nobody knows any more, so
+// nothing is removed, and a person looks.
+func howFar(ctx context.Context, access Access, lost Rollout) (record.Phase, error) {
+	router, err := access.Router(lost.Router)
+	if err != nil {
+		return "", fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+	}
+	state, err := router.Read(ctx, lost.Route)
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return "", fmt.Errorf("read route %s: %w", lost.Route.Route, err)
+	}
+	if lost.Stable.Name != "" && state.Fence.Epoch == lost.Epoch && state.Fence.Seq > rollout.Last {
+		return record.Staying, nil
+	}
+	return record.Rolling, nil
 }
 
 // remains finds what an execution that died has left, from the cluster alone: its version, by the label, and the

@@ -189,7 +189,7 @@ func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.
 		return f.promote(ctx, rec, rec.Canary.Name+" is the stable version; finished by the way back: "+reason)
 	}
 	if rec.Phase == record.Staying {
-		return f.stay(ctx, rec, rec.Stable.Name+" had no ready pod, so all requests were given to "+rec.Canary.Name+"; the rollout went back because: "+reason)
+		return f.stay(ctx, rec, "all requests were given to "+rec.Canary.Name+" before, and "+rec.Stable.Name+" was left in place; the rollout went back because: "+reason)
 	}
 	if rec.Phase != record.RolledBack {
 		fit, why, err := f.fit(ctx, rec)

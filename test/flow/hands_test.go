@@ -78,6 +78,60 @@ func TestALeaseThatIsLostMidwayIsRegained(t *testing.T) {
 	}
 }
 
+// A holder that is emptied by hand leaves the rest of the record: a promotion that was written down is finished, even where
+// the execution was stopped, and has no document to tell what it was.
+func TestAPromotionWhoseHolderIsEmptiedIsFinished(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.first()
+	s.play(healthyUpTo(3))
+	arn := s.begin(nil)
+	emptied := false
+	s.core.After(func(op string) error {
+		if op == "traffic.Settle" && !emptied && s.records.Peek(service).Phase == record.Promoted {
+			emptied = true
+			s.rewrite(func(r *record.Record) { r.Holder = "" })
+			if _, err := s.engine.Stop(arn, asl.Failure{}); err != nil {
+				s.Error(err)
+			}
+		}
+		return nil
+	})
+	s.end(arn)
+	s.rest()
+	if rec := s.record(); !emptied || rec.Stable.Name != "checkout-2" || rec.Last.Execution != arn {
+		t.Errorf("emptied %t, record %+v; want %s to have promoted checkout-2", emptied, rec, arn)
+	}
+	s.settled("checkout-2")
+}
+
+// A Lease that is deleted when all requests were given to the canary for good does not have the way back run against
+// its own fence for ever: they stay, a person is called, and the next rollout begins.
+func TestALeaseThatIsLostAfterTheLastWriteLeavesUsersWhereTheyAre(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.first()
+	s.play(healthyUpTo(3))
+	arn := s.begin(nil)
+	wiped := false
+	s.core.After(func(op string) error {
+		if op == "traffic.Settle" && !wiped && s.records.Peek(service).Phase == record.Promoted {
+			wiped = true
+			s.wipe()
+			return fault.Transient
+		}
+		return nil
+	})
+	e := s.end(arn)
+	rec := s.record()
+	if !wiped || e.Error == nil || *e.Error != "Canary.NeedsOperator" || rec.Holder != "" || rec.Stable.Name != "checkout-2" {
+		t.Errorf("wiped %t, path %s (%s), record %+v", wiped, e.path, e.cause, rec)
+	}
+	if e := s.run(nil); e.Status != asl.Succeeded {
+		t.Errorf("the next rollout: %s (%s)", e.path, e.cause)
+	}
+}
+
 // What lost the lock to another rollout has nothing to go back for.
 func TestALockThatAnotherOneTookIsNotRegained(t *testing.T) {
 	t.Parallel()
