@@ -83,9 +83,11 @@ var table = []Mutant{
 	{"a late deployment leaves what it applied", deploy, "", "if errors.Is(err, fault.Fenced) {", "if false {", "7", flow, "TestALateDeploymentTakesBackItsOwnAlone"},
 
 	{"weight is given before the pods are ready", ready, "", "case st.Available():", "case true:", "3", flow, "TestPaths/never_ready"},
+	{"weight is given before the pods are ready, by the search", ready, "", "case st.Available():", "case true:", "3", search, "TestSingles"},
 	{"a pod that will never start is waited for", ready, "", "case st.Fatal:", "case false:", "3", flow, "TestWhatWillNeverStartIsNotWaitedFor"},
 	{"a crash loop at a weight is not seen", health, "func (w *watcher) broken() string {", "st := w.out.Status", "st := workload.Status{}", "3", flow, "TestPaths/a_crash_loop"},
 	{"a weight counts before it is in force", "internal/step/shift.go", "", "if !state.InForce {", "if false {", "4", flow, "TestPaths/a_router_that_never_converges"},
+	{"a weight counts before it is in force, by the search", "internal/step/shift.go", "", "if !state.InForce {", "if false {", "4", search, "TestSingles"},
 	{"the judged window begins before the shift", measure, "", "since := w.shift.Since\n", "since := w.shift.Since.Add(-time.Minute)\n", "4", flow, "TestTheJudgedWindowBeginsWithTheShift"},
 	{"the source's lag is not waited for", "internal/metric/window.go", "", "now.Add(-p.Lag).Sub(since)", "now.Sub(since)", "4", flow, "TestTheJudgedWindowBeginsWithTheShift"},
 
@@ -93,6 +95,8 @@ var table = []Mutant{
 		"2", flow, "TestPaths/no_traffic_is_never_promoted"},
 	{"a metrics source that is down is taken for healthy", measure, "", "w.out.Judgement.Verdict = analysis.Inconclusive",
 		"w.out.Judgement.Verdict, w.out.Judgement.Enough = analysis.Healthy, true", "2", flow, "TestPaths/a_metrics_source_that_is_down_is_never_a_pass"},
+	{"a metrics source that is down is taken for healthy, by the search", measure, "", "w.out.Judgement.Verdict = analysis.Inconclusive",
+		"w.out.Judgement.Verdict, w.out.Judgement.Enough = analysis.Healthy, true", "2", search, "TestSingles"},
 	{"what nothing can judge is rolled out", prepare, "", "if err := doc.Judgeable(tmpl); err != nil {", "if err := error(nil); err != nil {\n\t\t_ = tmpl", "2", flow, "TestAServiceThatNothingCanJudge"},
 	{"a bad verdict is forgotten at the next look", "internal/analysis/judge.go", "", "if s.Failed != nil {\n\t\tj.Verdict = Unhealthy", "if false {\n\t\tj.Verdict = Unhealthy",
 		"2", "internal/analysis", "TestUnhealthyStays|TestFailedLimitStaysInTheNextStep"},
@@ -161,4 +165,5 @@ var table = []Mutant{
 	{"the way back's failure is not caught", machine, `"MaxAttempts": 8,`, `"States.ALL"`, `"Canary.Invalid"`, "1", flow, "TestAWayBackThatFailsCallsAPerson"},
 	{"a task has no time limit", machine, `"ResultPath": "$.watch",`, `"TimeoutSeconds": 180,`, "", "1", "statemachine", "TestEveryTaskHasATimeLimit"},
 	{"an abort is not heard in a hold", machine, `"TimeoutSecondsPath": "$.watch.wait_seconds",`, `"States.ALL"`, `"Canary.Invalid"`, "1", "statemachine", "TestEveryTaskLeadsBack"},
+	{"an abort is taken for a request in a watch", machine, `"ResultPath": "$.watch",`, `"Canary.Asked"`, `"Canary.Asked", "Canary.Aborted"`, "1", search, "TestSingles"},
 }
