@@ -167,27 +167,14 @@ func readAnswer(resp *http.Response, body []byte) (json.RawMessage, *asl.Failure
 
 // envelope is what lambda:invoke gives a task around the function's answer.
 func (e *Engine) envelope(payload json.RawMessage) string {
-	id := e.o.NewUUID()
-	length := fmt.Sprint(len(payload))
-	out, err := json.Marshal(map[string]any{
-		"ExecutedVersion": "$LATEST",
-		"Payload":         payload,
-		"SdkHttpMetadata": map[string]any{
-			"AllHttpHeaders": map[string]any{
-				"X-Amz-Executed-Version": []string{"$LATEST"}, "x-amzn-RequestId": []string{id},
-				"Content-Length": []string{length}, "Content-Type": []string{"application/json"},
-			},
-			"HttpHeaders": map[string]any{
-				"X-Amz-Executed-Version": "$LATEST", "x-amzn-RequestId": id,
-				"Content-Length": length, "Content-Type": "application/json",
-			},
-			"HttpStatusCode": 200,
-		},
-		"SdkResponseMetadata": map[string]any{"RequestId": id},
-		"StatusCode":          200,
-	})
-	if err != nil {
+	id, length := e.o.NewUUID(), len(payload)
+	var b bytes.Buffer
+	b.WriteString(`{"ExecutedVersion":"$LATEST","Payload":`)
+	if err := json.Compact(&b, payload); err != nil {
 		panic(err) // the payload was checked
 	}
-	return string(out)
+	fmt.Fprintf(&b, `,"SdkHttpMetadata":{"AllHttpHeaders":{"Content-Length":["%d"],"Content-Type":["application/json"],"X-Amz-Executed-Version":["$LATEST"],"x-amzn-RequestId":[%q]},`, length, id)
+	fmt.Fprintf(&b, `"HttpHeaders":{"Content-Length":"%d","Content-Type":"application/json","X-Amz-Executed-Version":"$LATEST","x-amzn-RequestId":%q},`, length, id)
+	fmt.Fprintf(&b, `"HttpStatusCode":200},"SdkResponseMetadata":{"RequestId":%q},"StatusCode":200}`, id)
+	return b.String()
 }
