@@ -133,6 +133,9 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 	if err != nil {
 		return Rollout{}, fmt.Errorf("read record of %s: %w", ro.Service.Name, err)
 	}
+	if rec.Holder == "" {
+		rec.Holder = rec.Canary.Rollout // every end takes the canary out: a person emptied the holder, and it may run yet
+	}
 	if rec, err = s.free(ctx, access, ro, rec, time.Duration(doc.Queue)); err != nil {
 		return Rollout{}, err
 	}

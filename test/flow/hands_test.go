@@ -9,6 +9,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/local"
 	"github.com/stepcanary/stepcanary/internal/record"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 )
@@ -103,6 +104,30 @@ func TestAPromotionWhoseHolderIsEmptiedIsFinished(t *testing.T) {
 		t.Errorf("emptied %t, record %+v; want %s to have promoted checkout-2", emptied, rec, arn)
 	}
 	s.settled("checkout-2")
+}
+
+// Nor does it let a second rollout in beside the first: whose version the record names as the canary is the owner.
+func TestAnEmptiedHolderLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.first()
+	s.play(healthyUpTo(3))
+	arn := s.begin(nil)
+	s.clock.AfterFunc(30*time.Second, func() {
+		s.rewrite(func(r *record.Record) { r.Holder = "" })
+		second, _, err := s.engine.Start(local.StartInput{MachineARN: s.machine, Name: "checkout-second", Input: input(nil)})
+		if err != nil {
+			t.Error(err)
+		}
+		s.clock.AfterFunc(time.Second, func() {
+			if d, err := s.engine.Describe(second); err != nil || d.Error == nil || *d.Error != "Canary.Refused" {
+				t.Errorf("the second rollout: %+v, %v; want it refused", d, err)
+			}
+		})
+	})
+	s.end(arn)
+	s.rest()
+	s.settled("checkout-1")
 }
 
 // A Lease that is deleted when all requests were given to the canary for good does not have the way back run against
