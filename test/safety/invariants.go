@@ -12,6 +12,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/step"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
+	"github.com/stepcanary/stepcanary/internal/workload"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
 
@@ -31,8 +32,10 @@ import (
 // writes: objects for workload.Apply (I5, I10), the lock for record.Write (I6). A stable version that lost
 // its pods may be left behind for people to look at, and a bad canary may have its users (I3, I10). A Lease that was
 // deleted after the end says nothing (I7). Where an operator was called because users stay on the
-// canary, all of I4 to I7 holds; where the way back gave up, users may be split, and the lock is held then. The same where an
-// execution was stopped and nobody was told, until the next rollout goes back for it. I16 is not
+// canary, I4, I6 and I7 hold, and a stable version that came back later changes nothing (I5); where the way back gave up, users may be split, and the lock is held then. The same where an
+// execution was stopped and nobody was told, until the next rollout goes back for it; where its lock was lost
+// besides, that one may be refused. An execution that was stopped, and lost its lock to nobody, may leave its version
+// behind (I10), and a first deployment unrecorded (I7). I16 is not
 // asked where another fault struck than a person's word, a silent source or a gate.
 const (
 	sum       = "I1 the shares on the route are %v"
@@ -122,8 +125,8 @@ func (r *run) checkEnd() {
 			return
 		}
 	}
-	if r.orphaned && rec.Holder != "" {
-		return // the next rollout goes back first, as the recovery shows
+	if r.orphaned && (rec.Holder != "" || r.lost != "") {
+		return // the next rollout goes back first, as the recovery shows, or finds nothing that says so
 	}
 	if rec.Holder != "" && !r.tookTooLate(rec) {
 		r.breaks(locked, rec.Holder)
@@ -163,24 +166,31 @@ func (r *run) checkVersion(on string, rec record.Record) {
 	for _, v := range versions {
 		other, _ := r.world.Cluster.Status(service.Namespace, v.Name, now)
 		// Nobody is given to a version that a late write has brought back when all was over.
-		if (!exists || status.Ready == 0) && v.Name != on && other.Ready > 0 && !r.edited[on] && !r.lateOps["workload.Apply"] {
+		if (!exists || status.Ready == 0) && !stays(rec) && v.Name != on && other.Ready > 0 && !r.edited[on] && !r.lateOps["workload.Apply"] {
 			r.breaks(dead, on, v.Name)
 		}
 		// What a request on its way leaves behind when everybody has gone, the next rollout removes.
 		// Nor is a dead stable version removed: a person has to look at it.
-		if v.Name != on && exists && !r.lateOps["workload.Apply"] && !r.noPods["checkout-1"] {
+		if v.Name != on && exists && !r.lateOps["workload.Apply"] && !r.noPods["checkout-1"] && !r.unrecorded(v) {
 			r.breaks(left, v.Name, on)
 		}
 	}
 	// The same, where there was nothing before: the next rollout takes what it finds for stable.
 	revived := r.scenario.First && rec.Stable.Name == "" && r.lateOps["workload.Apply"]
-	deleted := rec.Epoch == 0
+	deleted := rec.Epoch == 0 || rec.Stable.Name == "" && r.lost != ""
 	if rec.Stable.Name != on && exists && !r.edited[on] && !revived && !deleted {
 		r.breaks(untrue, rec.Stable.Name, on)
 	}
 	if on == "checkout-2" && r.scenario.Bad && !r.noPods["checkout-1"] {
 		r.breaks(badWon)
 	}
+}
+
+// unrecorded tells whether a version is of an execution that was ended from outside and lost its lock to nobody.
+// Where its users are back and the record is gone, nothing says that its version was to go.
+func (r *run) unrecorded(v workload.Version) bool {
+	d, err := r.engine.Describe(v.Rollout)
+	return v.Rollout == r.lost && err == nil && d.Status != asl.Failed
 }
 
 // only gives the one version that all users are on.
@@ -279,6 +289,10 @@ func (r *run) recover() {
 	d, err := r.engine.Describe(r.arns[before])
 	if err != nil {
 		r.breaks(notAgain, "unknown", err.Error())
+		return
+	}
+	if d.Status != asl.Succeeded && r.orphaned && r.lost != "" && text(d.Error) == "Canary."+string(step.OutcomeRefused) {
+		r.mark("a split that nothing speaks of was refused")
 		return
 	}
 	if d.Status != asl.Succeeded {
