@@ -27,8 +27,8 @@ func (w *world) withoutCreate(t *testing.T, folder, role, resource string) {
 		t.Fatal(out)
 	}
 	out, code := w.run(t, "", "stepcanary", "deploy", folder, "--image", "podlet:v1", "--watch")
-	if code != 2 || !strings.Contains(out, "forbidden") {
-		t.Errorf("without the right to create %s: exit code %d; a refusal by RBAC is expected:\n%s", resource, code, out)
+	if code != 1 || !strings.Contains(out, "Refused: ") || !strings.Contains(out, "forbidden") { // by the dry run
+		t.Errorf("without the right to create %s: exit code %d; a refusal by RBAC is expected, before anything is changed:\n%s", resource, code, out)
 	}
 }
 
