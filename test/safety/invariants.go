@@ -34,7 +34,7 @@ import (
 // deleted after the end says nothing (I7). Where an operator was called because users stay on the
 // canary, I4, I6 and I7 hold, and a stable version that came back later changes nothing (I5); where the way back gave up, users may be split, and the lock is held then. The same where an
 // execution was stopped and nobody was told, until the next rollout goes back for it; where its lock was lost
-// besides, that one may be refused. An execution that was stopped, and lost its lock to nobody, may leave its version
+// besides, that one may be refused, and so may the one after a first deployment that lost its lock. An execution that was stopped, and lost its lock to nobody, may leave its version
 // behind (I10), and a first deployment unrecorded (I7). I16 is not
 // asked where another fault struck than a person's word, a silent source or a gate.
 const (
@@ -291,8 +291,8 @@ func (r *run) recover() {
 		r.breaks(notAgain, "unknown", err.Error())
 		return
 	}
-	if d.Status != asl.Succeeded && r.orphaned && r.lost != "" && text(d.Error) == "Canary."+string(step.OutcomeRefused) {
-		r.mark("a split that nothing speaks of was refused")
+	if d.Status != asl.Succeeded && (r.orphaned || r.scenario.First) && r.lost != "" && text(d.Error) == "Canary."+string(step.OutcomeRefused) {
+		r.mark("what nothing speaks of was left to a person")
 		return
 	}
 	if d.Status != asl.Succeeded {
