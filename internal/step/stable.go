@@ -45,6 +45,10 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 	if err != nil {
 		return found{}, fmt.Errorf("read route %s: %w", ro.Route.Route, err)
 	}
+	if rec.Epoch == 0 && state.Fence.Epoch > 0 && state.Fence.Seq < rollout.Last {
+		return found{}, fmt.Errorf("read route %s: %w: the Lease is gone, and the route bears the mark of a rollout under way; let that one end, or settle the route and take its annotation out",
+			ro.Route.Route, fault.Refused)
+	}
 	out := found{fence: state.Fence}
 	name, err := serving(ro, rec, versions, state)
 	if name == "" || err != nil {

@@ -157,6 +157,26 @@ func TestALeaseThatIsLostAfterTheLastWriteLeavesUsersWhereTheyAre(t *testing.T) 
 	}
 }
 
+// A Lease that is deleted lets nobody in beside the rollout that runs, whose version would be taken for a leftover.
+func TestADeletedLeaseLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.first()
+	s.play(healthyUpTo(3))
+	first := s.begin(nil)
+	var second string
+	s.clock.AfterFunc(90*time.Second, func() {
+		s.wipe()
+		second = s.come(nil)
+	})
+	s.end(first)
+	if e := s.end(second); e.path != "Prepare Refused" || !strings.Contains(e.cause, "bears the mark of a rollout under way") {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	s.rest()
+	s.settled("checkout-1")
+}
+
 // What lost the lock to another rollout has nothing to go back for.
 func TestALockThatAnotherOneTookIsNotRegained(t *testing.T) {
 	t.Parallel()
