@@ -159,7 +159,7 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 	// A Lease that was deleted begins anew, and the route remembers what was written to it.
 	rec.Epoch = max(rec.Epoch, now.fence.Epoch)
 	if !again {
-		ro.Canary = next(ro, rec, doc.Image)
+		ro.Canary = next(ro, rec, versions, doc.Image)
 		if err := admissible(ctx, access, doc, tmpl, ro); err != nil {
 			return Rollout{}, fmt.Errorf("plan rollout of %s: %w", ro.Service.Name, err)
 		}
@@ -199,7 +199,7 @@ func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record
 	if err := s.thawed(ctx, access, ro, rec); err != nil {
 		return rec, fmt.Errorf("start rollout of %s: %w", who, err)
 	}
-	first, err := s.first(ctx, ro, rec)
+	first, err := s.first(ctx, access, ro, rec)
 	if err != nil {
 		return rec, err
 	}
@@ -255,9 +255,13 @@ func (s Prepare) suits(doc spec.Spec, tmpl spec.Template, ro Rollout) error {
 	return nil
 }
 
-// next is the version that the rollout would make.
-func next(ro Rollout, rec record.Record, image string) workload.Version {
-	number := max(rec.Number, ro.Stable.Number) + 1
+// next is the version that the rollout would make. Where the Lease is gone, what is there tells which numbers were used.
+func next(ro Rollout, rec record.Record, versions []workload.Version, image string) workload.Version {
+	number := max(rec.Number, ro.Stable.Number)
+	for _, v := range versions {
+		number = max(number, v.Number)
+	}
+	number++
 	name := workload.VersionName(ro.Service.Name, number)
 	return workload.Version{Name: name, Number: number, Deployment: name, Image: image, Ours: true, Rollout: ro.Execution}
 }

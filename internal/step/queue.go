@@ -16,7 +16,13 @@ const longestQueue = 100
 
 // first says who is to be rolled out before this one: the lock's owner, or the first of those that wait
 // and came earlier. Empty where it is this one's turn: whoever stands in the record has ended.
-func (s Prepare) first(ctx context.Context, ro Rollout, rec record.Record) (string, error) {
+func (s Prepare) first(ctx context.Context, access Access, ro Rollout, rec record.Record) (string, error) {
+	if rec.Epoch == 0 {
+		running, err := s.unrecorded(ctx, access, ro)
+		if running != "" || err != nil {
+			return running, err
+		}
+	}
 	if rec.Holder != "" {
 		if account(rec.Holder) != account(ro.Execution) {
 			return fmt.Sprintf("the lock is held by %q, which is no execution of this engine; whoever wrote that has to take it out", rec.Holder), nil
@@ -36,6 +42,27 @@ func (s Prepare) first(ctx context.Context, ro Rollout, rec record.Record) (stri
 		}
 		if !ended {
 			return earlier + " waits for its turn", nil
+		}
+	}
+	return "", nil
+}
+
+// unrecorded finds a rollout that runs, and whose Lease was deleted: one of the versions that are there is its own.
+func (s Prepare) unrecorded(ctx context.Context, access Access, ro Rollout) (string, error) {
+	versions, err := access.Cluster.Versions(ctx, ro.Service)
+	if err != nil {
+		return "", fmt.Errorf("list versions of %s: %w", ro.Service.Name, err)
+	}
+	for _, v := range versions {
+		if !v.Ours || v.Rollout == ro.Execution || account(v.Rollout) != account(ro.Execution) {
+			continue
+		}
+		ended, err := s.Executions.Ended(ctx, v.Rollout)
+		if err != nil {
+			return "", fmt.Errorf("look up %s, which brought up %s: %w", v.Rollout, v.Name, err)
+		}
+		if !ended {
+			return fmt.Sprintf("%s is running, with %s, and its Lease was deleted; let it end", v.Rollout, v.Name), nil
 		}
 	}
 	return "", nil

@@ -45,12 +45,11 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 	if err != nil {
 		return found{}, fmt.Errorf("read route %s: %w", ro.Route.Route, err)
 	}
-	if rec.Epoch == 0 && state.Fence.Epoch > 0 && state.Fence.Seq < rollout.Last {
-		return found{}, fmt.Errorf("read route %s: %w: the Lease is gone, and the route bears the mark of a rollout under way; let that one end, or settle the route and take its annotation out",
-			ro.Route.Route, fault.Refused)
-	}
 	out := found{fence: state.Fence}
 	name, err := serving(ro, rec, versions, state)
+	if err == nil && rec.Epoch == 0 && state.Fence.Epoch > 0 {
+		err = closed(ctx, router, ro, state, name)
+	}
 	if name == "" || err != nil {
 		return out, err
 	}
@@ -62,6 +61,26 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 	}
 	out.stable, out.dead, err = s.adopt(ctx, access, ro, name)
 	return out, err
+}
+
+// closed makes sure, where the Lease is gone, that the last rollout has ended as far as the route tells: its version is
+// removed as a leftover next, and must have no user.
+func closed(ctx context.Context, router traffic.Router, ro Rollout, state traffic.State, serves string) error {
+	if state.Fence.Seq < rollout.Last {
+		return fmt.Errorf("read route %s: %w: the Lease is gone, and the route bears the mark of a rollout under way; let that one end, or settle the route and take its annotation out",
+			ro.Route.Route, fault.Refused)
+	}
+	if serves == "" {
+		return nil
+	}
+	state, err := router.Await(ctx, ro.Route, traffic.Split{Canary: serves, Weight: 100}, settleFor)
+	if err != nil {
+		return fmt.Errorf("await %s on %s: %w", serves, ro.Route.Route, err)
+	}
+	if !state.InForce {
+		return fmt.Errorf("await %s on %s: %w: the Lease is gone, and the end of the last rollout is not in force: %s", serves, ro.Route.Route, fault.Transient, state.Why)
+	}
+	return nil
 }
 
 // moved refuses a rollout over another route than the last one's while that one still leads to the stable

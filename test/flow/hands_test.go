@@ -9,9 +9,12 @@ import (
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/fault"
-	"github.com/stepcanary/stepcanary/internal/local"
 	"github.com/stepcanary/stepcanary/internal/record"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/spec"
+	"github.com/stepcanary/stepcanary/internal/traffic"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
+	"github.com/stepcanary/stepcanary/internal/workload"
 )
 
 // over is the deploy.json of a service over a route that is not in its template, by a name that somebody may mistype.
@@ -113,19 +116,18 @@ func TestAnEmptiedHolderLetsNobodyIn(t *testing.T) {
 	s.first()
 	s.play(healthyUpTo(3))
 	arn := s.begin(nil)
-	s.clock.AfterFunc(30*time.Second, func() {
-		s.rewrite(func(r *record.Record) { r.Holder = "" })
-		second, _, err := s.engine.Start(local.StartInput{MachineARN: s.machine, Name: "checkout-second", Input: input(nil)})
-		if err != nil {
-			t.Error(err)
+	var second string
+	s.core.After(func(op string) error {
+		if op == "workload.Apply" && second == "" { // no user is on the new version yet: the route says nothing of it
+			s.rewrite(func(r *record.Record) { r.Holder = "" })
+			second = s.come(nil)
 		}
-		s.clock.AfterFunc(time.Second, func() {
-			if d, err := s.engine.Describe(second); err != nil || d.Error == nil || *d.Error != "Canary.Refused" {
-				t.Errorf("the second rollout: %+v, %v; want it refused", d, err)
-			}
-		})
+		return nil
 	})
 	s.end(arn)
+	if e := s.end(second); e.path != "Prepare Refused" || !strings.Contains(e.cause, arn+" is running") {
+		t.Errorf("the second rollout: path %s (%s); want it refused", e.path, e.cause)
+	}
 	s.rest()
 	s.settled("checkout-1")
 }
@@ -157,24 +159,130 @@ func TestALeaseThatIsLostAfterTheLastWriteLeavesUsersWhereTheyAre(t *testing.T) 
 	}
 }
 
-// A Lease that is deleted lets nobody in beside the rollout that runs, whose version would be taken for a leftover.
+// A Lease that is deleted lets nobody in beside the rollout that runs, whose version would be taken for a leftover: not while
+// it goes forward, and not while it goes back and its route says already that all users are on stable.
 func TestADeletedLeaseLetsNobodyIn(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(3))
-	first := s.begin(nil)
-	var second string
-	s.clock.AfterFunc(90*time.Second, func() {
-		s.wipe()
-		second = s.come(nil)
-	})
-	s.end(first)
-	if e := s.end(second); e.path != "Prepare Refused" || !strings.Contains(e.cause, "bears the mark of a rollout under way") {
-		t.Errorf("path %s (%s)", e.path, e.cause)
+	for name, tt := range map[string]struct {
+		at string // the call at which the Lease is deleted
+		n  int    // counted from the start of the rollout
+	}{
+		"while it goes forward": {"traffic.Shift", 2},
+		"while it goes back":    {"traffic.Settle", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			s.first()
+			s.play(map[string]float64{"checkout-2": 0.5})
+			s.router.Script(router.Script{Delay: 10 * time.Second})
+			first := s.begin(nil)
+			var second string
+			left := tt.n
+			s.core.After(func(op string) error {
+				if op != tt.at {
+					return nil
+				}
+				if left--; left == 0 {
+					s.wipe()
+					second = s.come(nil)
+				}
+				return nil
+			})
+			s.end(first)
+			if e := s.end(second); e.path != "Prepare Refused" || !strings.Contains(e.cause, first+" is running, with checkout-2, and its Lease was deleted") {
+				t.Errorf("path %s (%s)", e.path, e.cause)
+			}
+			s.rest()
+			s.settled("checkout-1")
+		})
 	}
-	s.rest()
-	s.settled("checkout-1")
+}
+
+// Where the rollout has ended, and with it all that could go back, the route alone tells how far it was. Of one that is under way a
+// person has to say what serves; the end of one has to be in force before its version is removed.
+func TestADeletedLeaseOfARolloutThatEnded(t *testing.T) {
+	t.Parallel()
+	// leave makes version 2 of a rollout that nobody knows any more, and what it wrote to the route last.
+	leave := func(s *scene, write func(rollout.Fence) error, seq int64) {
+		s.Helper()
+		doc, err := spec.Parse("deploy.json", []byte(input(nil)))
+		if err != nil {
+			s.Fatal(err)
+		}
+		template, err := doc.Template()
+		if err != nil {
+			s.Fatal(err)
+		}
+		objects, err := template.Render(spec.Values{Namespace: service.Namespace, Service: service.Name, Image: doc.Image, Version: 2, Routes: []spec.Route{{Name: "checkout-1"}, {Name: "checkout-2"}}})
+		if err != nil {
+			s.Fatal(err)
+		}
+		forgotten := strings.Replace(s.machine, "stateMachine", "execution", 1) + ":forgotten"
+		if err := s.cluster.Apply(s.Context(), objects, workload.Ownership{Service: service, Version: 2, Execution: forgotten}); err != nil {
+			s.Fatal(err)
+		}
+		if err := write(rollout.Fence{Epoch: 9, Seq: seq}); err != nil {
+			s.Fatal(err)
+		}
+		s.wipe()
+	}
+	half := func(s *scene) func(rollout.Fence) error {
+		return func(f rollout.Fence) error {
+			return s.router.Shift(s.Context(), route, traffic.Split{Stable: "checkout-1", Canary: "checkout-2", Weight: 50}, f)
+		}
+	}
+	back := func(s *scene) func(rollout.Fence) error {
+		return func(f rollout.Fence) error { return s.router.Settle(s.Context(), route, "checkout-1", "checkout-2", f) }
+	}
+	t.Run("under way", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		s.first()
+		s.play(healthyUpTo(3))
+		leave(s, back(s), 2)
+		if e := s.run(nil); e.path != "Prepare Refused" || !strings.Contains(e.cause, "bears the mark of a rollout under way") {
+			t.Errorf("path %s (%s)", e.path, e.cause)
+		}
+	})
+	t.Run("never in force", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		s.first()
+		s.play(healthyUpTo(3))
+		leave(s, half(s), 2)
+		s.router.Script(router.Script{Never: true})
+		leave(s, back(s), rollout.Last)
+		if e := s.run(nil); e.Status == asl.Succeeded || !strings.Contains(e.cause, "the end of the last rollout is not in force: the controller has not reported") {
+			t.Errorf("path %s (%s)", e.path, e.cause)
+		}
+		if _, there := s.cluster.Status("shop", "checkout-2", s.clock.Now()); !there {
+			t.Error("checkout-2 is gone, and users are on it")
+		}
+	})
+	t.Run("on its way back", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		s.first()
+		s.play(healthyUpTo(3))
+		leave(s, half(s), 2)
+		s.router.Script(router.Script{Delay: 15 * time.Second})
+		leave(s, back(s), rollout.Last)
+		removed := false
+		s.core.Before(func(op string) error {
+			if served := s.router.Served(route, s.clock.Now()); op == "workload.Remove" && !removed {
+				removed = true
+				if served["checkout-2"] != 0 {
+					t.Errorf("checkout-2 is removed, and users are on it: %v", served)
+				}
+			}
+			return nil
+		})
+		if e := s.run(nil); e.Status != asl.Succeeded || !removed {
+			t.Errorf("path %s (%s), removed %t", e.path, e.cause, removed)
+		}
+		s.settled("checkout-3") // the leftover's number is not used again
+	})
 }
 
 // What lost the lock to another rollout has nothing to go back for.

@@ -30,7 +30,8 @@ import (
 // What stands against one of them, and how far: a version that a person pointed the route at may be gone, not
 // ready, or not the recorded one (I2, I5, I7, I9), that version alone. A call that was stuck leaves what that call
 // writes: objects for workload.Apply (I5, I10), the lock for record.Write (I6). A stable version that lost
-// its pods may be left behind for people to look at, and a bad canary may have its users (I3, I10). A Lease that was
+// its pods may be left behind for people to look at, and a bad canary may have its users (I3, I10); so may one that
+// all users had left for good when the Lease was lost (I10). A Lease that was
 // deleted after the end says nothing (I7). Where an operator was called because users stay on the
 // canary, I4, I6 and I7 hold, and a stable version that came back later changes nothing (I5); where the way back gave up, users may be split, and the lock is held then. The same where an
 // execution was stopped and nobody was told, until the next rollout goes back for it; where its lock was lost
@@ -170,8 +171,9 @@ func (r *run) checkVersion(on string, rec record.Record) {
 			r.breaks(dead, on, v.Name)
 		}
 		// What a request on its way leaves behind when everybody has gone, the next rollout removes.
-		// Nor is a dead stable version removed: a person has to look at it.
-		if v.Name != on && exists && !r.lateOps["workload.Apply"] && !r.noPods["checkout-1"] && !r.unrecorded(v) {
+		// Nor is a dead stable version removed, or one that users left while the Lease was lost: a person has to look at it.
+		looked := r.noPods["checkout-1"] || v.Name == "checkout-1" && r.lost != "" && stays(rec)
+		if v.Name != on && exists && !r.lateOps["workload.Apply"] && !looked && !r.unrecorded(v) {
 			r.breaks(left, v.Name, on)
 		}
 	}
