@@ -163,6 +163,9 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 		if err := admissible(ctx, access, doc, tmpl, ro); err != nil {
 			return Rollout{}, fmt.Errorf("plan rollout of %s: %w", ro.Service.Name, err)
 		}
+		if err := s.runs(ctx, ro, rec); err != nil {
+			return Rollout{}, err
+		}
 		if rec, err = s.take(ctx, access, ro, rec); err != nil {
 			return Rollout{}, err
 		}
@@ -207,7 +210,7 @@ func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record
 		return rec, s.wait(ctx, access, ro, rec, queue, first)
 	}
 	if rec.Holder == "" {
-		return rec, s.runs(ctx, ro, rec)
+		return rec, nil
 	}
 	recover := Rollback{Open: s.Open, Executions: s.Executions, Clock: s.Clock, Hooks: s.Hooks}
 	if _, err := recover.settle(ctx, access, ro.Service, rec, "its owner ended without giving the lock back"); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/analysis"
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/local"
 	"github.com/stepcanary/stepcanary/internal/metric"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	"github.com/stepcanary/stepcanary/internal/record"
@@ -147,6 +148,9 @@ type ran struct{ *scene }
 
 func (r ran) Ended(_ context.Context, arn string) (bool, error) {
 	d, err := r.engine.Describe(arn)
+	if f := (*local.Fault)(nil); errors.As(err, &f) {
+		return true, nil // it is unknown
+	}
 	return err == nil && d.Status != asl.Running, err
 }
 
@@ -177,6 +181,30 @@ func TestALateStartDoesNotTakeTheLock(t *testing.T) {
 		t.Errorf("path %s (%s)", e.path, e.cause)
 	}
 	late()
+}
+
+// Whoever is stopped while it goes back for the dead owner brings that to its end, and takes no lock: nobody would be left to
+// give it back.
+func TestAStartThatIsStoppedInItsRecoveryTakesNoLock(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.first()
+	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
+	s.orphan()
+	arn := s.begin(nil)
+	if _, err := s.engine.Stop(arn, asl.Failure{}); err != nil {
+		t.Fatal(err)
+	}
+	s.end(arn)
+	// The function lives on, as on AWS.
+	prepare := step.Prepare{Open: s.Open, Clock: s.clock, Executions: ran{s}, Meter: s.Ports().Meter.Check}
+	if _, err := prepare.Run(t.Context(), s.event(arn, "Prepare")); !errors.Is(err, fault.Refused) {
+		t.Errorf("error %v; want it refused", err)
+	}
+	s.rest()
+	if rec := s.record(); rec.Holder != "" || rec.Last.Outcome != step.OutcomeRolledBack {
+		t.Errorf("record %+v; want the dead owner's end, and no holder", rec)
+	}
 }
 
 // A lock that was lost and taken again by the same execution is another lock.

@@ -50,20 +50,23 @@ func TestADeadOwnersLockIsTakenOverAfterItsWayBack(t *testing.T) {
 	s := newScene(t)
 	s.first()
 	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
-	// A rollout that reached 50 % and whose engine is gone: nobody knows its execution.
-	rec := s.record()
-	rec.Holder, rec.Epoch, rec.Number, rec.Phase = "arn:aws:states:us-east-1:000000000000:execution:gone:x", rec.Epoch+1, 2, record.Rolling
-	rec.Canary = rec.Stable
-	rec.Canary.Name, rec.Canary.Number, rec.Canary.Deployment = "checkout-2", 2, "checkout-2"
-	if _, err := s.records.Write(t.Context(), service, rec); err != nil {
-		t.Fatal(err)
-	}
-	s.router.Define(route, weights{"checkout-1": 50, "checkout-2": 50})
+	s.orphan()
 	e := s.run(nil)
 	if e.Status != asl.Succeeded {
 		t.Errorf("path %s (%s)", e.path, e.cause)
 	}
 	s.settled("checkout-3")
+}
+
+// orphan leaves a rollout that reached 50 %, and whose engine is gone: nobody knows its execution.
+func (s *scene) orphan() {
+	s.Helper()
+	s.rewrite(func(rec *record.Record) {
+		rec.Holder, rec.Epoch, rec.Number, rec.Phase = "arn:aws:states:us-east-1:000000000000:execution:gone:x", rec.Epoch+1, 2, record.Rolling
+		rec.Canary = rec.Stable
+		rec.Canary.Name, rec.Canary.Number, rec.Canary.Deployment = "checkout-2", 2, "checkout-2"
+	})
+	s.router.Define(route, weights{"checkout-1": 50, "checkout-2": 50})
 }
 
 // A freeze refuses every start until it is over, and says until when, by whom and why. What runs

@@ -143,6 +143,7 @@ var table = []Mutant{
 	{"a split that people made is rolled out over", "internal/step/stable.go", "", "case len(own) > 1:", "case false:", "8", flow, "TestARouteThatPeopleSplitIsRefused"},
 	{"an adopted version is removed", promote, "", `if old.Name != "" && old.Ours {`, `if old.Name != "" {`, "8", flow, "TestAnAdoptedVersionIsLeftInPlace"},
 	{"a late start takes the lock", prepare, "", "if ended || rec.Last.Execution == ro.Execution {", "if ended && false {", "6", flow, "TestALateStartDoesNotTakeTheLock"},
+	{"who was stopped in its recovery takes the lock", prepare, "", "if err := s.runs(ctx, ro, rec); err != nil {", "if err := s.runs(ctx, ro, rec); err != nil && rec.Last.Outcome != OutcomeRolledBack {", "6", flow, "TestAStartThatIsStoppedInItsRecoveryTakesNoLock"},
 	{"an autoscaler's replicas are lost", deploy, "", "doc.Autoscaler.Within(ro.Stable.Replicas)", "doc.Autoscaler.Within(0)", "3", flow, "TestAnAutoscalersReplicasAreKept"},
 	{"leftovers are never removed", prepare, "", "return ro, s.sweep(ctx, access, ro, versions)", "return ro, nil", "7", flow, "TestLeftoversAreRemovedByTheNextRollout"},
 
