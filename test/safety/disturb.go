@@ -349,7 +349,7 @@ func (r *run) harm(k Kind) {
 	case Edit:
 		r.edit()
 	case CanaryDies:
-		r.die("checkout-2")
+		r.die(searchedVersion(r.scenario))
 	case StableDies:
 		r.die("checkout-1")
 	case StableBlinks:

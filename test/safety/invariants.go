@@ -129,6 +129,10 @@ func (r *run) checkEnd() {
 	if r.orphaned && (rec.Holder != "" || r.lost != "") {
 		return // the next rollout goes back first, as the recovery shows, or finds nothing that says so
 	}
+	if rec.Holder == forgotten || r.lost == forgotten {
+		r.mark("a dead owner was left to the next rollout")
+		return
+	}
 	if rec.Holder != "" && !r.tookTooLate(rec) {
 		r.breaks(locked, rec.Holder)
 	}
@@ -183,7 +187,7 @@ func (r *run) checkVersion(on string, rec record.Record) {
 	if rec.Stable.Name != on && exists && !r.edited[on] && !revived && !deleted {
 		r.breaks(untrue, rec.Stable.Name, on)
 	}
-	if on == "checkout-2" && r.scenario.Bad && !r.noPods["checkout-1"] {
+	if on == searchedVersion(r.scenario) && r.scenario.Bad && !r.noPods["checkout-1"] {
 		r.breaks(badWon)
 	}
 }
@@ -293,7 +297,7 @@ func (r *run) recover() {
 		r.breaks(notAgain, "unknown", err.Error())
 		return
 	}
-	if d.Status != asl.Succeeded && (r.orphaned || r.scenario.First) && r.lost != "" && text(d.Error) == "Canary."+string(step.OutcomeRefused) {
+	if d.Status != asl.Succeeded && (r.orphaned || r.scenario.First || r.lost == forgotten) && r.lost != "" && text(d.Error) == "Canary."+string(step.OutcomeRefused) {
 		r.mark("what nothing speaks of was left to a person")
 		return
 	}

@@ -213,6 +213,9 @@ func (r *run) build() {
 	w.Cluster.Place(foreign.Namespace, workload.Version{Name: "basket", Deployment: "basket", Replicas: 1})
 	if !r.scenario.First {
 		r.seed()
+		if r.scenario.Inherits {
+			r.inherit()
+		}
 		r.shifted()
 		r.ready["checkout-1"] = true
 	}

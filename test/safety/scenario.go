@@ -1,22 +1,15 @@
 package safety
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"sync"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/hook"
-	"github.com/stepcanary/stepcanary/internal/record"
-	"github.com/stepcanary/stepcanary/internal/rollout"
-	"github.com/stepcanary/stepcanary/internal/spec"
-	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/traffic"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
-	"github.com/stepcanary/stepcanary/internal/workload"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
 
@@ -38,6 +31,9 @@ type Scenario struct {
 	Router router.Script
 	// First is a first deployment: nothing serves before.
 	First bool
+	// Inherits has a rollout before this one that died, and that nobody went back for: its version 2 has half of the users,
+	// and the lock is its own.
+	Inherits bool
 	// Bad tells that the canary must never be promoted.
 	Bad bool
 	// Fields are added to deploy.json.
@@ -60,6 +56,7 @@ var Scenarios = []Scenario{
 	{Name: "crash", Canary: cluster.Script{CrashAtWeight: 50}, Bad: true},
 	{Name: "first", First: true},
 	{Name: "slow-first", First: true, Canary: cluster.Script{ReadyAfter: 30 * time.Second}},
+	{Name: "inherits", Inherits: true},
 	{Name: "slow-ready", Canary: cluster.Script{ReadyAfter: 30 * time.Second}},
 	// Longer than one invocation of ShiftWeight waits, shorter than its deadline.
 	{Name: "slow-router", Router: router.Script{Delay: 25 * time.Second}},
@@ -83,6 +80,7 @@ var Small = []Scenario{
 	{Name: "small-good", Fields: short, Pace: 10 * time.Second},
 	{Name: "small-bad", Rates: map[string]float64{"checkout-2": 0.5}, Bad: true, Fields: short, Pace: 10 * time.Second},
 	{Name: "small-first", First: true, Fields: short, Pace: 10 * time.Second},
+	{Name: "small-inherits", Inherits: true, Fields: with(short, "percentage_step", 100), Pace: 10 * time.Second},
 	{Name: "small-gated", Gates: gates, Fields: with(short, "on_undecided", "ask"), Pace: 10 * time.Second},
 }
 
@@ -117,56 +115,13 @@ func input(extra map[string]any) string {
 	return enginetest.Input(doc)
 }
 
-// firstObjects are the objects of version 1.
-var firstObjects = sync.OnceValue(func() []workload.Object {
-	doc, err := spec.Parse("deploy.json", []byte(input(nil)))
-	if err != nil {
-		panic(err)
-	}
-	t, err := doc.Template()
-	if err != nil {
-		panic(err)
-	}
-	objects, err := t.Render(spec.Values{
-		Namespace: service.Namespace, Service: service.Name, Image: doc.Image, Version: 1,
-		Routes: []spec.Route{{Name: "checkout-1", Weight: 100}},
-	})
-	if err != nil {
-		panic(err)
-	}
-	return objects
-})
-
-// seeded is the rollout that brought version 1 up, before the search begins.
-const seeded = "arn:aws:states:us-east-1:000000000000:execution:stepcanary:checkout-w"
-
-// seed leaves what a first deployment leaves; a test holds the two together.
-func (r *run) seed() {
-	ctx := context.Background()
-	owner := workload.Ownership{Service: service, Version: 1, Execution: seeded}
-	if err := r.world.Cluster.Apply(ctx, firstObjects(), owner); err != nil {
-		panic(err)
-	}
-	v := workload.Version{
-		Name: "checkout-1", Number: 1, Deployment: "checkout-1", Image: "podlet:2", Ours: true, Rollout: seeded,
-	}
-	end := rollout.Fence{Epoch: 1, Seq: rollout.Last + 1}
-	if err := r.world.Router.Settle(ctx, route, "checkout-1", "", end); err != nil {
-		panic(err)
-	}
-	_, err := r.world.Records.Write(ctx, service, record.Record{
-		Epoch: 1, Number: 1, Stable: v, Router: "gateway-api", Route: route.Route,
-		Last: record.End{Execution: seeded, Outcome: step.OutcomePromoted, At: start},
-	})
-	if err != nil {
-		panic(err)
-	}
-}
-
 // searchedVersion is the one that the rollout brings.
 func searchedVersion(s Scenario) string {
-	if s.First {
+	switch {
+	case s.First:
 		return version(1)
+	case s.Inherits:
+		return version(3)
 	}
 	return version(2)
 }
