@@ -12,8 +12,8 @@ import (
 	"github.com/stepcanary/stepcanary/internal/workload"
 )
 
-// Promote makes the canary the stable version: recorded first, the old one
-// drained and removed after, the lock given back last.
+// Promote makes the canary the stable version: the old one is drained, the promotion written down,
+// the old one removed after, the lock given back last. Until it is written down users can go back.
 type Promote struct {
 	Open  Opener
 	Clock clock.Clock
@@ -37,21 +37,25 @@ func (s Promote) Run(ctx context.Context, ev Event) (End, error) {
 	if err := holds(rec, ro); err != nil {
 		return End{}, err
 	}
-	// Whoever went back has users on stable by now, and is about to remove the canary.
-	if rec.Phase == record.RolledBack {
+	// Whoever went back has users on stable by now, and is about to remove the canary, or has seen stable dead.
+	if rec.Phase == record.RolledBack || rec.Phase == record.Staying {
 		return End{}, fmt.Errorf("promote %s: %w: the way back has begun", ro.Canary.Name, fault.Fenced)
 	}
 	reason := ro.Canary.Name + " is the stable version"
 	if w := ev.Document.Watch; w != nil && w.Reason != "" {
 		reason += ": " + w.Reason
 	}
+	f := finish{Clock: s.Clock, access: access, service: ro.Service, drain: time.Duration(ro.Drain)}
 	if rec.Phase != record.Promoted {
+		if err := f.drained(ctx, rec.Canary); err != nil {
+			return End{}, err
+		}
 		rec.Phase = record.Promoted
 		if rec, err = access.Records.Write(ctx, ro.Service, rec); err != nil {
 			return End{}, fmt.Errorf("record %s as stable: %w", ro.Canary.Name, err)
 		}
 	}
-	end, err := finish{Clock: s.Clock, access: access, service: ro.Service, drain: time.Duration(ro.Drain)}.promote(ctx, rec, reason)
+	end, err := f.promote(ctx, rec, reason)
 	if err == nil {
 		tellEnd(ctx, s.Hooks, s.Clock, ro, ev.Document.Watch, rec, end)
 	}
@@ -66,20 +70,41 @@ type finish struct {
 	drain   time.Duration
 }
 
-// promote gives everything to the recorded canary and removes the old version.
+// drained lets the old version answer its last requests. The canary is watched meanwhile, as in every step before: while
+// the old version is there, users need not stay on a dead one.
+func (f finish) drained(ctx context.Context, canary workload.Version) error {
+	follower, err := f.access.Cluster.Follow(ctx, f.service, canary)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", canary.Name, err)
+	}
+	defer follower.Close()
+	for end, left := f.Now().Add(f.drain), time.Duration(0); ; left = end.Sub(f.Now()) {
+		st, err := follower.Next(ctx, max(0, left))
+		switch {
+		case err != nil:
+			return fmt.Errorf("follow %s: %w", canary.Name, err)
+		case st.Fatal || st.Desired > 0 && st.Ready == 0:
+			return fmt.Errorf("promote %s: %w: it has no ready pod any more, before the old version was removed: %s", canary.Name, fault.NotReady, st.Problem)
+		case !f.Now().Before(end):
+			return nil
+		}
+	}
+}
+
+// promote gives everything to the recorded canary and removes the old version, which is drained.
 func (f finish) promote(ctx context.Context, rec record.Record, reason string) (End, error) {
 	old, now := rec.Stable, rec.Canary
 	router, err := f.router(rec)
 	if err != nil {
 		return End{}, err
 	}
-	if err := f.Sleep(ctx, f.drain); err != nil {
-		return End{}, fmt.Errorf("drain %s: %w: %w", old.Name, fault.Transient, err)
-	}
 	if err := f.settleOn(ctx, router, rec); err != nil {
 		return End{}, err
 	}
 	if old.Name != "" && old.Ours {
+		if err := f.spare(ctx, old, now); err != nil {
+			return End{}, err
+		}
 		if err := f.access.Cluster.Remove(ctx, f.service, old); err != nil {
 			return End{}, fmt.Errorf("remove %s: %w", old.Name, err)
 		}
@@ -87,6 +112,20 @@ func (f finish) promote(ctx context.Context, rec record.Record, reason string) (
 		reason += "; " + old.Deployment + " is not ours and was left in place"
 	}
 	return f.release(ctx, rec, now, OutcomePromoted, reason)
+}
+
+// spare keeps the old version where it is the only one that could serve: a person can give users to it then.
+func (f finish) spare(ctx context.Context, old, now workload.Version) error {
+	st, err := f.status(ctx, now, standFor)
+	if err != nil || st.Ready > 0 {
+		return err
+	}
+	left, err := f.status(ctx, old, 0)
+	if err != nil || left.Ready == 0 {
+		return err
+	}
+	return fmt.Errorf("remove %s: %w: it has %d ready pods, and %s, which all users are on, has none: %s",
+		old.Name, fault.NotReady, left.Ready, now.Name, st.Problem)
 }
 
 // settleOn gives the canary all of the route and sees it in force: somebody may have moved users meanwhile, and

@@ -397,16 +397,15 @@ func TestNothingIsRemovedThatGotUsersBackInTheDrain(t *testing.T) {
 	s := newScene(t)
 	s.first()
 	s.play(healthyUpTo(2))
-	edited, removed := false, false
-	s.core.After(func(op string) error {
-		switch {
-		case op == "record.Write" && s.records.Peek(service).Phase == record.Promoted && !edited:
-			edited = true
-			s.clock.AfterFunc(2*time.Second, func() {
-				s.router.Define(route, weights{"checkout-1": 100, "checkout-2": 0})
-				s.router.Script(router.Script{Delay: 3 * time.Second})
-			})
-		case op == "workload.Remove":
+	removed := false
+	s.atPromote(func() {
+		s.clock.AfterFunc(2*time.Second, func() {
+			s.router.Define(route, weights{"checkout-1": 100, "checkout-2": 0})
+			s.router.Script(router.Script{Delay: 3 * time.Second})
+		})
+	})
+	s.core.Before(func(op string) error {
+		if op == "workload.Remove" {
 			removed = true
 			if served := s.router.Served(route, s.clock.Now()); served["checkout-1"] != 0 {
 				t.Errorf("checkout-1 is removed with users on it: %v", served)

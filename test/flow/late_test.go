@@ -292,7 +292,7 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 			s := newScene(t)
 			s.first()
 			s.play(map[string]float64{"checkout-1": 0, "checkout-2": tt.canary})
-			var recorded, removed time.Time
+			var begun, removed time.Time
 			var phase record.Phase
 			s.core.Before(func(op string) error {
 				now := s.clock.Now()
@@ -305,17 +305,21 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 				}
 				return nil
 			})
-			s.core.After(func(op string) error {
-				if op == "record.Write" && s.records.Peek(service).Phase == tt.phase {
-					recorded = s.clock.Now()
-				}
-				return nil
-			})
+			if tt.phase == record.Promoted {
+				s.atPromote(func() { begun = s.clock.Now() })
+			} else {
+				s.core.After(func(op string) error {
+					if op == "record.Write" && s.records.Peek(service).Phase == tt.phase {
+						begun = s.clock.Now()
+					}
+					return nil
+				})
+			}
 			s.run(nil)
 			if phase != tt.phase {
 				t.Errorf("at the removal the record said %q; want %q", phase, tt.phase)
 			}
-			if drained := removed.Sub(recorded); drained < 10*time.Second {
+			if drained := removed.Sub(begun); drained < 10*time.Second {
 				t.Errorf("%s was drained for %v; want 10 s", tt.gone, drained)
 			}
 			s.core.Before(nil)

@@ -14,24 +14,26 @@ import (
 // execution, leaves the record alone: users are on stable, and the canary is about to be removed.
 func TestAPromotionDoesNotUndoTheWayBack(t *testing.T) {
 	t.Parallel()
-	s, arn := running(t, nil)
-	var err error
-	var phase record.Phase
-	s.clock.AfterFunc(30*time.Second, func() {
-		write := func(p record.Phase) {
-			rec := s.record()
-			rec.Phase = p
-			if _, err := s.records.Write(t.Context(), service, rec); err != nil {
-				t.Error(err)
+	for _, back := range []record.Phase{record.RolledBack, record.Staying} {
+		s, arn := running(t, nil)
+		var err error
+		var phase record.Phase
+		s.clock.AfterFunc(30*time.Second, func() {
+			write := func(p record.Phase) {
+				rec := s.record()
+				rec.Phase = p
+				if _, err := s.records.Write(t.Context(), service, rec); err != nil {
+					t.Error(err)
+				}
 			}
+			write(back)
+			_, err = step.Promote{Open: s.Open, Clock: s.clock}.Run(t.Context(), s.event(arn, "ShiftWeight"))
+			phase = s.record().Phase
+			write(record.Rolling)
+		})
+		s.end(arn)
+		if !errors.Is(err, fault.Fenced) || phase != back {
+			t.Errorf("error %v, and the record says %s; want it fenced off, and %s", err, phase, back)
 		}
-		write(record.RolledBack)
-		_, err = step.Promote{Open: s.Open, Clock: s.clock}.Run(t.Context(), s.event(arn, "ShiftWeight"))
-		phase = s.record().Phase
-		write(record.Rolling)
-	})
-	s.end(arn)
-	if !errors.Is(err, fault.Fenced) || phase != record.RolledBack {
-		t.Errorf("error %v, and the record says %s; want it fenced off, and %s", err, phase, record.RolledBack)
 	}
 }

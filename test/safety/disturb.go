@@ -219,6 +219,9 @@ func (r *run) before(op string) error {
 		}
 		return nil
 	}
+	if op == "workload.Remove" {
+		r.could = r.canServe()
+	}
 	r.know(f, op)
 	r.place.Points++
 	r.ops = append(r.ops, op)
@@ -290,6 +293,9 @@ func (r *run) after(op string) error {
 		return nil
 	}
 	r.checkCall()
+	if op == "workload.Remove" {
+		r.checkRemoval()
+	}
 	f := r.current
 	if f == nil || len(f.next) == 0 {
 		return nil

@@ -3,6 +3,7 @@ package safety
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,8 @@ import (
 // who may. I14: a weight counts only when it was served (promise 4). I15: no step is left, and nothing is promoted,
 // while the metrics source has said nothing since the step began (promise 2). I16: an abort that was heard has all
 // users off the canary within five seconds, and what the router takes. I17: an execution ends within its plan's
-// longest time, twenty minutes for the way back, and what its faults add.
+// longest time, twenty minutes for the way back, and what its faults add. I18: a promotion does not remove the only
+// version that has a ready pod.
 //
 // What stands against one of them, and how far: a version that a person pointed the route at may be gone, not
 // ready, or not the recorded one (I2, I5, I7, I9), that version alone. A call that was stuck leaves what that call
@@ -57,6 +59,7 @@ const (
 	unproven  = "I15 the rollout went on (%s) from step %d, and the metrics source was silent since before it"
 	unheeded  = "I16 an abort was heard %v ago, and users are split %v"
 	endless   = "I17 an execution took %v, and %v is its longest"
+	bereft    = "I18 %s was removed, and no other version has a ready pod"
 )
 
 func (r *run) breaks(format string, args ...any) {
@@ -94,6 +97,25 @@ func (r *run) checkCall() {
 	}
 	r.checkGates(served)
 	r.note(served)
+}
+
+// canServe are the versions that have a ready pod now.
+func (r *run) canServe() (out []string) {
+	for _, name := range names {
+		if st, _ := r.world.Cluster.Status(service.Namespace, name, r.clock.Now()); st.Ready > 0 {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// checkRemoval holds a promotion that has removed something to what is left. What dies in that very call is nobody's to know.
+func (r *run) checkRemoval() {
+	rec := r.world.Records.Peek(service)
+	_, exists := r.world.Cluster.Status(service.Namespace, rec.Stable.Name, r.clock.Now())
+	if rec.Phase == record.Promoted && !exists && slices.Equal(r.could, []string{rec.Stable.Name}) {
+		r.breaks(bereft, rec.Stable.Name)
+	}
 }
 
 // lookWhoIsReady notes the versions that have a ready pod by now.

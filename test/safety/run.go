@@ -79,6 +79,7 @@ type run struct {
 	marks    map[string]bool
 	ready    map[string]bool
 	noPods   map[string]bool // versions whose pods were taken away
+	could    []string        // versions with a ready pod when somebody set about a removal
 	edited   map[string]bool // versions that a person gave the route to
 	lateOps  map[string]bool // the calls that were stuck
 	mute     time.Time       // since when the metrics source says nothing; zero while it speaks
