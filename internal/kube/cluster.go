@@ -152,7 +152,9 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 	})
 	switch len(list) {
 	case 1:
-		return list[0].version(s, backend), nil
+		v := list[0].version(s, backend)
+		v.Selector = wanted.String()
+		return v, nil
 	case 0:
 		return workload.Version{}, fmt.Errorf("%s: %w: no Deployment has pods with the Service's labels %v", op, fault.NotFound, wanted)
 	}

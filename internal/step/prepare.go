@@ -275,6 +275,11 @@ func admissible(ctx context.Context, access Access, doc spec.Spec, tmpl spec.Tem
 	if err != nil {
 		return err
 	}
+	if !ro.KubernetesOnly {
+		if err := apartFrom(ro.Stable, objects); err != nil {
+			return err
+		}
+	}
 	if err := access.Cluster.DryRun(ctx, objects, owner); err != nil {
 		return fmt.Errorf("dry run of %s: %w", ro.Canary.Name, err)
 	}

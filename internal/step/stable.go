@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/record"
@@ -59,8 +60,38 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 			return out, nil
 		}
 	}
-	out.stable, out.dead, err = s.adopt(ctx, access, ro, name)
+	if out.stable, out.dead, err = s.adopt(ctx, access, ro, name); err == nil && out.stable.Ours {
+		return out, fmt.Errorf("read route %s: %w: it names Service %s, which leads to %s past any weights; name %[4]s in it",
+			ro.Route.Route, fault.Refused, name, out.stable.Deployment)
+	}
 	return out, err
+}
+
+// apartFrom makes sure that the Service of an adopted version does not lead to the new one's pods too: users would reach
+// them the moment they are ready, whatever the weights.
+func apartFrom(old workload.Version, objects []workload.Object) error {
+	if old.Selector == "" {
+		return nil
+	}
+	for _, o := range objects {
+		if o.Kind() == "Deployment" && selects(old.Selector, o.Field("spec", "template", "metadata", "labels")) {
+			return fmt.Errorf("%w: Service %s, which the route names, selects the new version's pods too (%s), so that users would reach them past the weights; "+
+				"give the pods of the template other labels, or that Service one more", fault.Refused, old.Name, old.Selector)
+		}
+	}
+	return nil
+}
+
+// selects tells whether pods with these labels are selected.
+func selects(selector string, labels any) bool {
+	have, _ := labels.(map[string]any)
+	for _, want := range strings.Split(selector, ",") {
+		key, value, _ := strings.Cut(want, "=")
+		if text, ok := have[key].(string); !ok || text != value {
+			return false
+		}
+	}
+	return true
 }
 
 // closed makes sure, where the Lease is gone, that the last rollout has ended as far as the route tells: its version is

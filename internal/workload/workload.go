@@ -34,6 +34,8 @@ type Version struct {
 	Ours bool `json:"ours"`
 	// Rollout is the execution that made it.
 	Rollout string `json:"rollout,omitempty"`
+	// Selector is that of an adopted back end's Service, such as app=checkout,tier=web.
+	Selector string `json:"selector,omitempty"`
 }
 
 // An Object is a Kubernetes object as parsed YAML.

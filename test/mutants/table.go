@@ -143,6 +143,8 @@ var table = []Mutant{
 	{"a route is awaited for its whole deadline in one look", ready, "", "min(patience, earlier(deadline, w.end).Sub(w.Clock.Now()))", "deadline.Sub(w.Clock.Now())", "3", flow, "TestPaths"},
 	{"a route's deadline begins anew with each look", ready, "", "if w.out.Awaited.IsZero() {", "if true {", "3", flow, "TestPaths"},
 	{"somebody else on the route stands in the way", "internal/step/stable.go", "", "case owns(ro.Service, rec, versions, name):", "case true:", "8", flow, "TestOthersOnTheRouteKeepTheirShare"},
+	{"a Service that selects the new pods too is rolled out beside", prepare, "", "if err := apartFrom(ro.Stable, objects); err != nil {", "if err := error(nil); err != nil {", "3", flow, "TestAServiceThatWouldSelectTheNewPodsIsNotRolledOutBeside"},
+	{"what serves behind the shared Service is a leftover", stable, "", "err == nil && out.stable.Ours {", "false {", "5", flow, "TestARouteOverTheSharedServiceIsRefused"},
 	{"a split that people made is rolled out over", "internal/step/stable.go", "", "case len(own) > 1:", "case false:", "8", flow, "TestARouteThatPeopleSplitIsRefused"},
 	{"an adopted version is removed", promote, "", `if old.Name != "" && old.Ours {`, `if old.Name != "" {`, "8", flow, "TestAnAdoptedVersionIsLeftInPlace"},
 	{"a late start takes the lock", prepare, "", "if ended || rec.Last.Execution == ro.Execution {", "if ended && false {", "6", flow, "TestALateStartDoesNotTakeTheLock"},

@@ -158,6 +158,16 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 				return nil
 			}
 		}
+		// A Service that the versions share leads to each of them.
+		if o := c.objects[objectKey(s.Namespace, "Service", backend)]; o.labels[workload.LabelService] == s.Name && o.labels[workload.LabelVersion] == "" {
+			for key := range c.owned[s] {
+				if d := c.deployments[path(s.Namespace, c.objects[key].name)]; c.objects[key].kind == "Deployment" && d != nil {
+					v = d.version
+					v.Name = backend
+					return nil
+				}
+			}
+		}
 		return fmt.Errorf("back end %s/%s: %w: no Deployment behind it", s.Namespace, backend, fault.NotFound)
 	})
 	if err != nil {
