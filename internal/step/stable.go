@@ -41,7 +41,7 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 	}
 	state, err := router.Read(ctx, ro.Route)
 	if errors.Is(err, fault.NotFound) {
-		return found{}, routeless(ro, rec, versions)
+		return found{}, s.routeless(ctx, access, ro, rec, versions)
 	}
 	if err != nil {
 		return found{}, fmt.Errorf("read route %s: %w", ro.Route.Route, err)
@@ -117,7 +117,7 @@ func closed(ctx context.Context, router traffic.Router, ro Rollout, state traffi
 // moved refuses a rollout over another route than the last one's while that one still leads to the stable
 // version: its users would be cut off when that version is retired.
 func (s Prepare) moved(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) error {
-	if rec.Route == "" || rec.Router == ro.Router && rec.Route == ro.Route.Route || !names(versions, rec.Stable.Name) {
+	if rec.Route == "" || rec.Router == ro.Router && rec.Route == ro.Route.Route || rec.Stable.Ours && !names(versions, rec.Stable.Name) {
 		return nil
 	}
 	before, err := access.Router(rec.Router)
@@ -138,9 +138,17 @@ func (s Prepare) moved(ctx context.Context, access Access, ro Rollout, rec recor
 // routeless tells whether a service without its route is one that was never deployed: then nothing of it is
 // there, or only what a failed first deployment left. Elsewhere a slip in the route's name, or a route that
 // is being replaced, would have what serves taken for a leftover.
-func routeless(ro Rollout, rec record.Record, versions []workload.Version) error {
+func (s Prepare) routeless(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) error {
+	there := names(versions, rec.Stable.Name)
+	if rec.Stable.Name != "" && !rec.Stable.Ours {
+		_, gone, err := s.adopt(ctx, access, ro, rec.Stable.Name)
+		if err != nil {
+			return err
+		}
+		there = gone == ""
+	}
 	switch {
-	case names(versions, rec.Stable.Name):
+	case there:
 		return fmt.Errorf("read route %s: %w: it is not there, and %s is recorded as what serves; bring the route back, or correct its name",
 			ro.Route.Route, fault.Refused, rec.Stable.Name)
 	case rec.Epoch == 0 && len(versions) > 0:
