@@ -60,7 +60,7 @@ func event(input json.RawMessage) (step.Event, error) {
 	if d.Execution == "" {
 		return step.Event{}, fmt.Errorf("detail.executionArn is missing")
 	}
-	ev := step.Event{Execution: d.Execution, State: "Rollback"}
+	ev := step.Event{Execution: d.Execution, State: step.Ended}
 	if d.Input != "" {
 		ev.Input = json.RawMessage(d.Input)
 	}

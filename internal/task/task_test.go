@@ -79,19 +79,19 @@ func TestEvents(t *testing.T) {
 		"no JSON":               {in: `nonsense`, err: "read event"},
 		"a list":                {in: `[]`, err: "read event"},
 		"of EventBridge, stopped": {in: bridge("ABORTED", ""), want: step.Event{
-			Execution: "arn:x", State: "Rollback", Input: input,
+			Execution: "arn:x", State: step.Ended, Input: input,
 			Document: step.Document{Error: &step.Failure{Error: "Canary.Aborted", Cause: "the execution ended ABORTED"}},
 		}},
 		"of EventBridge, failed": {in: bridge("FAILED", `, "error": "States.Runtime", "cause": "no such path"`), want: step.Event{
-			Execution: "arn:x", State: "Rollback", Input: input,
+			Execution: "arn:x", State: step.Ended, Input: input,
 			Document: step.Document{Error: &step.Failure{Error: "States.Runtime", Cause: "no such path"}},
 		}},
 		"of EventBridge, error null": {in: bridge("TIMED_OUT", `, "error": null, "cause": null`), want: step.Event{
-			Execution: "arn:x", State: "Rollback", Input: input,
+			Execution: "arn:x", State: step.Ended, Input: input,
 			Document: step.Document{Error: &step.Failure{Error: "Canary.Aborted", Cause: "the execution ended TIMED_OUT"}},
 		}},
 		"of EventBridge, without input": {in: `{"detail-type": "x", "detail": {"executionArn": "arn:x", "status": "FAILED"}}`, want: step.Event{
-			Execution: "arn:x", State: "Rollback",
+			Execution: "arn:x", State: step.Ended,
 			Document: step.Document{Error: &step.Failure{Error: "Canary.Aborted", Cause: "the execution ended FAILED"}},
 		}},
 		"of EventBridge, about nothing": {in: `{"detail-type": "x", "detail": {}}`, err: "detail.executionArn is missing"},
