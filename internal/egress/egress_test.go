@@ -56,6 +56,8 @@ func TestCheck(t *testing.T) {
 		"3fff::1":                {false, false, false},
 		"100::1":                 {false, false, false},
 		"fec0::1":                {false, false, false},
+		"fec0::1%eth0":           {false, false, false},
+		"fd00:ec2::254%eth0":     {false, false, false},
 		"0.0.0.0":                {false, false, false},
 		"0.1.2.3":                {false, false, false},
 		"::":                     {false, false, false},

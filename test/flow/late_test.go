@@ -328,6 +328,20 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 	}
 }
 
+// Where neither has a pod, users go back to where people look first.
+func TestWhereNeitherVersionHasPodsUsersGoToStable(t *testing.T) {
+	t.Parallel()
+	s, arn := running(t, nil)
+	s.clock.AfterFunc(80*time.Second, func() {
+		s.noPods("checkout-1")
+		s.noPods("checkout-2")
+	})
+	if e := s.end(arn); e.Error == nil || *e.Error != "Canary.RolledBack" {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	s.settled("checkout-1")
+}
+
 // Going back to a version without a pod would help nobody: users are given to the canary, which
 // has some, and a person is called.
 func TestAStableVersionWithoutPodsIsNotGoneBackTo(t *testing.T) {

@@ -56,7 +56,10 @@ var table = []Mutant{
 
 	{"a first deployment is entered before it is ready", deploy, "", "\tobjects, entrance = apart(objects)\n", "\t_, entrance = apart(objects)\n", "3", flow, "TestAFirstDeploymentIsEnteredWhenItIsReady"},
 	{"a late entrance is opened", ready, "", "_, _, err := holding(ctx, w.Open, &w.ro); err != nil {", "_, _, err := holding(ctx, w.Open, &w.ro); false && err != nil {", "6", flow, "TestALateEntranceStaysShut"},
-	{"a route that is away means a first deployment", stable, "", "return found{}, routeless(ro, rec, versions)", "return found{}, nil", "5", flow, "TestAServiceIsNotForgottenWithItsRoute"},
+	{"a route that is away means a first deployment", stable, "", "return found{}, s.routeless(ctx, access, ro, rec, versions)", "return found{}, nil", "5", flow, "TestAServiceIsNotForgottenWithItsRoute"},
+	{"a version that was adopted is forgotten with its route", stable, "", "there = gone == \"\"", "_ = gone", "5", flow, "TestAnAdoptedVersionIsNotForgottenWithItsRoute"},
+	{"a slip in the route's name is taken for an adopted service's end", stable, "", "rec.Stable.Ours && !names(versions, rec.Stable.Name) {", "!names(versions, rec.Stable.Name) {", "5", flow, "TestAnAdoptedVersionIsNotForgottenWithItsRoute"},
+	{"the rule says that nothing was moved", "internal/step/rollback.go", "", `ev.State != "Rollback" || `, "", "1", flow, "TestAStoppedRolloutWhoseClusterIsAwayDoesNotSayThatNothingMoved"},
 	{"a slip in the route's name is taken for another service", stable, "", "if state.Weights[rec.Stable.Name] == 0 {", "if state.Weights[rec.Stable.Name] == 0 || true {", "5", flow, "TestAServiceIsNotForgottenWithItsRoute"},
 	{"a lock that was lost is not taken back", back, "", "if !mine {", "if !mine || mine {", "1", flow, "TestALeaseThatIsLostMidwayIsRegained"},
 	{"a lock that another rollout took is taken back", "internal/step/regain.go", "", "if rec.Epoch > lost.Epoch {", "if false {", "6", flow, "TestALockThatAnotherOneTookIsNotRegained"},
@@ -77,6 +80,7 @@ var table = []Mutant{
 	{"a rollback removes stable", back, "", "f.access.Cluster.Remove(ctx, f.service, rec.Canary)",
 		"f.access.Cluster.Remove(ctx, f.service, rec.Stable)", "5", flow, "TestNothingIsRemovedWhileUsersAreOnIt"},
 	{"a rollback goes to a stable version without pods", back, "", "if err != nil || stable.Ready > 0 {", "if true {", "1", flow, "TestAStableVersionWithoutPodsIsNotGoneBackTo"},
+	{"users are given to a canary that is as dead as stable", back, "", "if err != nil || canary.Ready == 0 {", "if err != nil {", "1", flow, "TestWhereNeitherVersionHasPodsUsersGoToStable"},
 	{"the way back undoes a promotion", back, "defaultDrain)\n}\n\nfunc (s Rollback) settleWithin", "if rec.Phase == record.Promoted {", "if false {",
 		"1", flow, "TestAStoppedPromotionIsFinished"},
 	{"the way back of an ended rollout acts", back, "", "if rec.Holder != ev.Execution {", "if false {", "1", flow, "TestWhoComesTooLateIsTurnedAway"},
@@ -166,6 +170,7 @@ var table = []Mutant{
 	{"the weights of another route than the template's are moved", "internal/spec/together.go", "", "\tc.ownRoute(docs, router)\n", "", "9", "internal/spec", "TestARouteBesideTheTemplatesOwnIsRefused"},
 	{"deploy.json has the engine's secrets sent anywhere", "internal/metric/meters/auth.go", "", `if !c.Auth.sends() || c.Address == "" {`, "if true {", "10", "internal/metric/meters", "TestASecretGoesToAddressesThatTheEngineKnows"},
 
+	{"an address with a zone is not looked up", "internal/egress/egress.go", "", `a.Unmap().WithZone("")`, "a.Unmap()", "10", "internal/egress", "TestCheck"},
 	{"another site's page may use the local API", "internal/local/api.go", "", "if err != nil || u.Host != r.Host {", "if _ = u; err != nil {", "10", "internal/local", "TestAPIRefuses"},
 	{"the local API listens to other machines", "internal/local/api.go", "", "if !at.IP.IsLoopback() {", "if false {", "10", "internal/local", "TestListenStaysOnLoopback"},
 
