@@ -114,7 +114,8 @@ func (f finish) promote(ctx context.Context, rec record.Record, reason string) (
 	return f.release(ctx, rec, now, OutcomePromoted, reason)
 }
 
-// spare keeps the old version where it is the only one that could serve: a person can give users to it then.
+// spare keeps the old version, and what it has of the route, where it is the only one that could serve: a person can give
+// users to it then.
 func (f finish) spare(ctx context.Context, old, now workload.Version) error {
 	st, err := f.status(ctx, now, standFor)
 	if err != nil || st.Ready > 0 {
@@ -124,7 +125,7 @@ func (f finish) spare(ctx context.Context, old, now workload.Version) error {
 	if err != nil || left.Ready == 0 {
 		return err
 	}
-	return fmt.Errorf("remove %s: %w: it has %d ready pods, and %s, which all users are on, has none: %s",
+	return fmt.Errorf("retire %s: %w: it has %d ready pods, and %s, which was promoted, has none: %s",
 		old.Name, fault.NotReady, left.Ready, now.Name, st.Problem)
 }
 

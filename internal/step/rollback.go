@@ -186,6 +186,9 @@ func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.
 	f := finish{Clock: s.Clock, access: access, service: svc, drain: drain}
 	var inForce time.Time
 	if rec.Phase == record.Promoted {
+		if err := f.spare(ctx, rec.Stable, rec.Canary); err != nil { // a person may have given users to the old one meanwhile
+			return End{}, err
+		}
 		return f.promote(ctx, rec, rec.Canary.Name+" is the stable version; finished by the way back: "+reason)
 	}
 	if rec.Phase == record.Staying {

@@ -56,13 +56,18 @@ func TestTheOnlyVersionThatServesIsNotRemoved(t *testing.T) {
 		return nil
 	})
 	e := s.run(nil)
-	if e.Error == nil || *e.Error != "Canary."+step.OutcomeNeedsOperator || !strings.Contains(e.cause, "it has 2 ready pods, and checkout-2, which all users are on, has none") {
+	if e.Error == nil || *e.Error != "Canary."+step.OutcomeNeedsOperator || !strings.Contains(e.cause, "it has 2 ready pods, and checkout-2, which was promoted, has none") {
 		t.Errorf("path %s (%s)", e.path, e.cause)
 	}
 	if st, ok := s.cluster.Status("shop", "checkout-1", s.clock.Now()); !ok || st.Ready != 2 {
 		t.Errorf("checkout-1: %+v, exists %v; want it to be there for whoever is called", st, ok)
 	}
 	s.core.After(nil)
+	// A person gives users to it: the next rollout's way back does not take them away again.
+	s.router.Define(route, weights{"checkout-1": 100})
+	if e := s.run(nil); e.Status == asl.Succeeded || s.router.Served(route, s.clock.Now())["checkout-1"] != 100 {
+		t.Errorf("path %s (%s), served %v; want users left where they are", e.path, e.cause, s.router.Served(route, s.clock.Now()))
+	}
 	s.cluster.Behave("shop", "checkout-2", cluster.Script{})
 	s.play(healthyUpTo(3))
 	if e := s.run(nil); e.Status != asl.Succeeded {

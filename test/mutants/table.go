@@ -153,6 +153,7 @@ var table = []Mutant{
 	{"an adopted version is removed", promote, "", `if old.Name != "" && old.Ours {`, `if old.Name != "" {`, "8", flow, "TestAnAdoptedVersionIsLeftInPlace"},
 	{"a late start takes the lock", prepare, "", "if ended || rec.Last.Execution == ro.Execution {", "if ended && false {", "6", flow, "TestALateStartDoesNotTakeTheLock"},
 	{"who was stopped in its recovery takes the lock", prepare, "", "if err := s.runs(ctx, ro, rec); err != nil {", "if err := s.runs(ctx, ro, rec); err != nil && rec.Last.Outcome != OutcomeRolledBack {", "6", flow, "TestAStartThatIsStoppedInItsRecoveryTakesNoLock"},
+	{"users are taken back to a promoted version without pods", back, "", "if err := f.spare(ctx, rec.Stable, rec.Canary); err != nil {", "if false {\n\t\t\tvar err error", "1", flow, "TestTheOnlyVersionThatServesIsNotRemoved"},
 	{"an autoscaler's replicas are lost", deploy, "", "doc.Autoscaler.Within(ro.Stable.Replicas)", "doc.Autoscaler.Within(0)", "3", flow, "TestAnAutoscalersReplicasAreKept"},
 	{"leftovers are never removed", prepare, "", "return ro, s.sweep(ctx, access, ro, versions)", "return ro, nil", "7", flow, "TestLeftoversAreRemovedByTheNextRollout"},
 
