@@ -89,7 +89,7 @@ func (s Deploy) name(ctx context.Context, access Access, ro Rollout, rec record.
 	}
 	router, err := access.Router(ro.Router)
 	if err != nil {
-		return fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+		return err
 	}
 	if err := router.Shift(ctx, ro.Route, ro.Split(0), rec.Fence(1)); err != nil {
 		return fmt.Errorf("name %s in route %s: %w", ro.Canary.Name, ro.Route.Route, err)

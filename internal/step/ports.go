@@ -17,7 +17,7 @@ import (
 type Access struct {
 	Cluster workload.Cluster
 	Records record.Store
-	// Router opens a router by its name in deploy.json.
+	// Router opens a router by its name in deploy.json. Errors are of kind fault.Invalid, and name it.
 	Router func(kind string) (traffic.Router, error)
 }
 

@@ -94,7 +94,7 @@ func (f finish) drained(ctx context.Context, canary workload.Version) error {
 // promote gives everything to the recorded canary and removes the old version, which is drained.
 func (f finish) promote(ctx context.Context, rec record.Record, reason string) (End, error) {
 	old, now := rec.Stable, rec.Canary
-	router, err := f.router(rec)
+	router, err := f.access.Router(rec.Router)
 	if err != nil {
 		return End{}, err
 	}
@@ -163,14 +163,6 @@ func (f finish) release(ctx context.Context, rec record.Record, stable workload.
 		On: on, Reason: outcome, Message: reason, Warning: outcome != OutcomePromoted,
 	})
 	return end, nil
-}
-
-func (f finish) router(rec record.Record) (traffic.Router, error) {
-	r, err := f.access.Router(rec.Router)
-	if err != nil {
-		return nil, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
-	}
-	return r, nil
 }
 
 func (f finish) route(rec record.Record) traffic.Target {

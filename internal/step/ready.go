@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
-	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/hook"
 	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/traffic"
@@ -225,7 +224,7 @@ func (w *waiter) await(ctx context.Context, d time.Duration) (traffic.State, err
 	ro := w.ro
 	router, err := w.access.Router(ro.Router)
 	if err != nil {
-		return traffic.State{}, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+		return traffic.State{}, err
 	}
 	if m, can := router.(traffic.Matcher); can && len(ro.Match) > 0 {
 		if err := m.Match(ctx, ro.Route, ro.Split(0), ro.Match, ro.Fence(1)); err != nil {

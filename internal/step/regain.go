@@ -60,7 +60,7 @@ func (s Rollback) retake(ctx context.Context, access Access, ro Rollout, rec rec
 func howFar(ctx context.Context, access Access, lost Rollout) (record.Phase, error) {
 	router, err := access.Router(lost.Router)
 	if err != nil {
-		return "", fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+		return "", err
 	}
 	state, err := router.Read(ctx, lost.Route)
 	if err != nil && !errors.Is(err, fault.NotFound) {
@@ -93,7 +93,7 @@ func (s Rollback) remains(ctx context.Context, access Access, ev Event, ro Rollo
 	}
 	router, err := access.Router(ro.Router)
 	if err != nil {
-		return nil, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+		return nil, err
 	}
 	state, err := router.Read(ctx, ro.Route)
 	if errors.Is(err, fault.NotFound) {

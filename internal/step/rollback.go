@@ -280,7 +280,7 @@ func (f finish) status(ctx context.Context, v workload.Version, d time.Duration)
 // stay ends the rollout on the canary, because stable is dead. It is not a promotion: a person has
 // to look, and the old version's objects are left for that.
 func (f finish) stay(ctx context.Context, rec record.Record, reason string) (End, error) {
-	router, err := f.router(rec)
+	router, err := f.access.Router(rec.Router)
 	if err != nil {
 		return End{}, err
 	}
@@ -291,7 +291,7 @@ func (f finish) stay(ctx context.Context, rec record.Record, reason string) (End
 }
 
 func (f finish) toStable(ctx context.Context, rec record.Record) error {
-	router, err := f.router(rec)
+	router, err := f.access.Router(rec.Router)
 	if err != nil {
 		return err
 	}

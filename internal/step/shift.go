@@ -30,7 +30,7 @@ func (s ShiftWeight) Run(ctx context.Context, ev Event) (Shift, error) {
 	out := s.goal(ev.Document)
 	router, err := access.Router(ro.Router)
 	if err != nil {
-		return Shift{}, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+		return Shift{}, err
 	}
 	// Seq 1 was DeployCanary's; the way back has rollout.Last.
 	fence := ro.Fence(int64(out.Step) + 2)

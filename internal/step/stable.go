@@ -31,7 +31,7 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 	}
 	router, err := access.Router(ro.Router)
 	if err != nil {
-		return found{}, fmt.Errorf("open router: %w: %w", fault.Invalid, err)
+		return found{}, err
 	}
 	if _, can := router.(traffic.Matcher); !can && len(ro.Match) > 0 {
 		return found{}, fmt.Errorf("open router: %w: match rules are asked for, and %s has none", fault.Invalid, ro.Router)
@@ -122,7 +122,7 @@ func (s Prepare) moved(ctx context.Context, access Access, ro Rollout, rec recor
 	}
 	before, err := access.Router(rec.Router)
 	if err != nil {
-		return fmt.Errorf("open router of the last rollout: %w: %w", fault.Invalid, err)
+		return fmt.Errorf("open router of the last rollout: %w", err)
 	}
 	state, err := before.Read(ctx, traffic.Target{Namespace: ro.Service.Namespace, Route: rec.Route})
 	if err != nil && !errors.Is(err, fault.NotFound) {
