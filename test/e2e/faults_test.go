@@ -162,7 +162,7 @@ func TestFaultsWithUsers(t *testing.T) {
 			}
 			h := &harmed{bed: b, served: newServed(t)}
 			u := b.visit(host)
-			h.arn = h.served.begin(b.input(service, "podlet:"+f.image, fields))
+			h.arn = h.served.begin(service, b.input(service, "podlet:"+f.image, fields))
 			h.at(h.arn, f.state, max(1, f.time))
 			h.struck = time.Now()
 			f.strike(h)

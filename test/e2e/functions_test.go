@@ -168,7 +168,7 @@ func TestAFunctionKilledWithUsers(t *testing.T) {
 			k.victim, k.after = statemachine.Function(state), tt.after
 			k.mu.Unlock()
 			u := b.visit(host)
-			arn := s.begin(b.input(service, "podlet:"+tt.image, fields))
+			arn := s.begin(service, b.input(service, "podlet:"+tt.image, fields))
 			if state == "Hold" {
 				s.at(arn, "Hold", 1)
 				time.Sleep(3 * time.Second) // it is called again after a second

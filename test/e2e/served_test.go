@@ -121,15 +121,21 @@ func (s *served) log() string {
 	return string(b)
 }
 
-// begin starts a rollout on the engine.
-func (s *served) begin(input string) string {
+// machine is the state machine's ARN.
+func (s *served) machine() string {
 	s.Helper()
 	machines, err := s.api.ListStateMachines(s.Context(), &sfn.ListStateMachinesInput{})
 	if err != nil || len(machines.StateMachines) != 1 {
 		s.Fatalf("state machines %v (%v)", machines, err)
 	}
+	return aws.ToString(machines.StateMachines[0].StateMachineArn)
+}
+
+// begin starts the engine's first rollout of a service, under a name by which commands find it.
+func (s *served) begin(service, input string) string {
+	s.Helper()
 	x, err := s.api.StartExecution(s.Context(), &sfn.StartExecutionInput{
-		StateMachineArn: machines.StateMachines[0].StateMachineArn, Input: aws.String(input),
+		StateMachineArn: aws.String(s.machine()), Name: aws.String(service + "-1"), Input: aws.String(input),
 	})
 	if err != nil {
 		s.Fatal(err)
