@@ -86,9 +86,7 @@ func TestAnAncestorsFileOnTheAncestorsMetrics(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.first()
-			s.play(map[string]float64{"checkout-1": 0, "checkout-2": tt.errors})
+			s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": tt.errors})
 			set, err := queries.OpenCloudWatch("")
 			if err != nil {
 				t.Fatal(err)

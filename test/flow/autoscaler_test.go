@@ -22,9 +22,7 @@ func TestAnAutoscalerComesAndGoesWithItsVersion(t *testing.T) {
 		"no smaller than allowed": {1, 3, map[string]float64{"checkout-1": 0, "checkout-2": 1}, "checkout-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScene(t)
-			s.first()
-			s.play(tt.rates)
+			s := deployed(t, tt.rates)
 			s.cluster.Scale("shop", "checkout-1", tt.stable)
 			seen := 0
 			s.atShift(1, func() {

@@ -45,9 +45,7 @@ func TestBudgetsAreKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.first()
-			s.play(tt.rates)
+			s := deployed(t, tt.rates)
 			s.atShift(0, func() { s.router.Script(router.Script{Delay: tt.delay}) })
 			doc, err := spec.Parse("deploy.json", []byte(input(tt.input)))
 			if err != nil {

@@ -39,9 +39,7 @@ func TestWhatARolloutCosts(t *testing.T) {
 		{"ten steps of a minute, promoted", fields{"percentage_step": 10}, map[string]float64{"checkout-1": 0, "checkout-2": 0}, 0.01},
 		{"ten steps of a minute, rolled back at the first", fields{"percentage_step": 10}, map[string]float64{"checkout-1": 0, "checkout-2": 0.5}, 0.01},
 	} {
-		s := newScene(t)
-		s.first()
-		s.play(tt.rates)
+		s := deployed(t, tt.rates)
 		e := s.run(tt.input)
 		transitions, seconds := s.used(e)
 		usd := float64(transitions)*perTransition + seconds*perSecond

@@ -32,9 +32,7 @@ func (s *scene) noPods(version string) {
 // A canary that dies while the old version drains is gone back from: the old version is there still, and serves.
 func TestACanaryThatDiesInTheDrain(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(2))
+	s := deployed(t, healthyUpTo(2))
 	s.atPromote(func() { s.clock.AfterFunc(10*time.Second, func() { s.noPods("checkout-2") }) })
 	e := s.run(fields{"drain": "30s"})
 	if e.Error == nil || *e.Error != "Canary.RolledBack" || !strings.Contains(e.cause, "no ready pod") {
@@ -46,9 +44,7 @@ func TestACanaryThatDiesInTheDrain(t *testing.T) {
 // Behind the record's word there is no way back; what can serve is not removed all the same while the canary cannot.
 func TestTheOnlyVersionThatServesIsNotRemoved(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(2))
+	s := deployed(t, healthyUpTo(2))
 	s.core.After(func(op string) error {
 		if op == "record.Write" && s.records.Peek(service).Phase == record.Promoted {
 			s.noPods("checkout-2")

@@ -107,9 +107,7 @@ func TestAnAdoptedVersionIsLeftInPlace(t *testing.T) {
 // What a function that was stuck applied after its rollout had ended goes with the next one.
 func TestLeftoversAreRemovedByTheNextRollout(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
+	s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
 	arn := s.begin(nil)
 	s.end(arn)
 	ev := s.event(arn, "DeployCanary")

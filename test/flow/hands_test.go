@@ -64,9 +64,7 @@ func TestALeaseThatIsLostMidwayIsRegained(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.first()
-			s.play(healthyUpTo(3))
+			s := deployed(t, healthyUpTo(3))
 			arn := s.begin(nil)
 			s.clock.AfterFunc(loses, func() { tt.lose(s) })
 			tt.end(s, arn)
@@ -86,9 +84,7 @@ func TestALeaseThatIsLostMidwayIsRegained(t *testing.T) {
 // the execution was stopped, and has no document to tell what it was.
 func TestAPromotionWhoseHolderIsEmptiedIsFinished(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(3))
+	s := deployed(t, healthyUpTo(3))
 	arn := s.begin(nil)
 	emptied := false
 	s.core.After(func(op string) error {
@@ -112,9 +108,7 @@ func TestAPromotionWhoseHolderIsEmptiedIsFinished(t *testing.T) {
 // Nor does it let a second rollout in beside the first: whose version the record names as the canary is the owner.
 func TestAnEmptiedHolderLetsNobodyIn(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(3))
+	s := deployed(t, healthyUpTo(3))
 	arn := s.begin(nil)
 	var second string
 	s.core.After(func(op string) error {
@@ -136,9 +130,7 @@ func TestAnEmptiedHolderLetsNobodyIn(t *testing.T) {
 // its own fence for ever: they stay, a person is called, and the next rollout begins.
 func TestALeaseThatIsLostAfterTheLastWriteLeavesUsersWhereTheyAre(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(3))
+	s := deployed(t, healthyUpTo(3))
 	arn := s.begin(nil)
 	wiped := false
 	s.core.After(func(op string) error {
@@ -172,9 +164,7 @@ func TestADeletedLeaseLetsNobodyIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.first()
-			s.play(map[string]float64{"checkout-2": 0.5})
+			s := deployed(t, map[string]float64{"checkout-2": 0.5})
 			s.router.Script(router.Script{Delay: 10 * time.Second})
 			first := s.begin(nil)
 			var second string
@@ -237,9 +227,7 @@ func TestADeletedLeaseOfARolloutThatEnded(t *testing.T) {
 	}
 	t.Run("under way", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		s.first()
-		s.play(healthyUpTo(3))
+		s := deployed(t, healthyUpTo(3))
 		leave(s, back(s), 2)
 		if e := s.run(nil); e.path != "Prepare Refused" || !strings.Contains(e.cause, "bears the mark of a rollout under way") {
 			t.Errorf("path %s (%s)", e.path, e.cause)
@@ -247,9 +235,7 @@ func TestADeletedLeaseOfARolloutThatEnded(t *testing.T) {
 	})
 	t.Run("never in force", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		s.first()
-		s.play(healthyUpTo(3))
+		s := deployed(t, healthyUpTo(3))
 		leave(s, half(s), 2)
 		s.router.Script(router.Script{Never: true})
 		leave(s, back(s), rollout.Last)
@@ -262,9 +248,7 @@ func TestADeletedLeaseOfARolloutThatEnded(t *testing.T) {
 	})
 	t.Run("on its way back", func(t *testing.T) {
 		t.Parallel()
-		s := newScene(t)
-		s.first()
-		s.play(healthyUpTo(3))
+		s := deployed(t, healthyUpTo(3))
 		leave(s, half(s), 2)
 		s.router.Script(router.Script{Delay: 15 * time.Second})
 		leave(s, back(s), rollout.Last)
@@ -288,9 +272,7 @@ func TestADeletedLeaseOfARolloutThatEnded(t *testing.T) {
 // What lost the lock to another rollout has nothing to go back for.
 func TestALockThatAnotherOneTookIsNotRegained(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(3))
+	s := deployed(t, healthyUpTo(3))
 	arn := s.begin(nil)
 	s.clock.AfterFunc(90*time.Second, func() {
 		s.rewrite(func(r *record.Record) { r.Holder, r.Epoch = "", r.Epoch+1 })
@@ -304,9 +286,7 @@ func TestALockThatAnotherOneTookIsNotRegained(t *testing.T) {
 // fence go on where they were.
 func TestALeaseThatIsDeletedBetweenRollouts(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(5))
+	s := deployed(t, healthyUpTo(5))
 	for range 2 {
 		s.run(nil)
 	}
@@ -337,9 +317,7 @@ func TestAServiceIsNotForgottenWithItsRoute(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.first()
-			s.play(healthyUpTo(2))
+			s := deployed(t, healthyUpTo(2))
 			tt.do(s)
 			if e := s.run(tt.input); e.path != "Prepare Refused" || !strings.Contains(e.cause, tt.says) {
 				t.Errorf("path %s (%s); want it refused: %s", e.path, e.cause, tt.says)
@@ -358,9 +336,7 @@ func TestAServiceIsNotForgottenWithItsRoute(t *testing.T) {
 // A route that is replaced by another one is left for it: the old one is gone, the new one leads to what serves.
 func TestAServiceMayMoveToAnotherRoute(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(2))
+	s := deployed(t, healthyUpTo(2))
 	s.router.Drop(route)
 	moved := route
 	moved.Route = "shop-front"
@@ -394,9 +370,7 @@ func TestALockOfSomebodyElseIsNotTaken(t *testing.T) {
 // change: nothing is removed before its users have gone again.
 func TestNothingIsRemovedThatGotUsersBackInTheDrain(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(2))
+	s := deployed(t, healthyUpTo(2))
 	removed := false
 	s.atPromote(func() {
 		s.clock.AfterFunc(2*time.Second, func() {

@@ -75,9 +75,7 @@ func (s *scene) seen() (out seen) {
 // nobody has, changes nothing.
 func TestWhoComesTooLateIsTurnedAway(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
+	s := deployed(t, healthyUpTo(3))
 	arn := s.begin(nil)
 	s.end(arn)
 	s.comesLate(arn)
@@ -160,9 +158,7 @@ func (r ran) Input(context.Context, string) (json.RawMessage, error) { return ni
 // not another rollout has ended since.
 func TestALateStartDoesNotTakeTheLock(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
+	s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
 	arn := s.begin(nil)
 	s.end(arn)
 	late := func() {
@@ -187,9 +183,7 @@ func TestALateStartDoesNotTakeTheLock(t *testing.T) {
 // give it back.
 func TestAStartThatIsStoppedInItsRecoveryTakesNoLock(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
+	s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
 	s.orphan()
 	arn := s.begin(nil)
 	if _, err := s.engine.Stop(arn, asl.Failure{}); err != nil {
@@ -235,9 +229,7 @@ func TestALateDeploymentTakesBackItsOwnAlone(t *testing.T) {
 		"the rollout was promoted without": {true, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScene(t)
-			s.first()
-			s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+			s := deployed(t, healthyUpTo(2))
 			arn := s.begin(nil)
 			var ev step.Event
 			var err error
@@ -289,9 +281,7 @@ func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {
 		"the canary, rolled back":   {1, "checkout-2", "checkout-1", record.RolledBack},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScene(t)
-			s.first()
-			s.play(map[string]float64{"checkout-1": 0, "checkout-2": tt.canary})
+			s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": tt.canary})
 			var begun, removed time.Time
 			var phase record.Phase
 			s.core.Before(func(op string) error {

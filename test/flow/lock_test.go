@@ -17,9 +17,7 @@ import (
 
 func TestOfAHundredStartsAtOnceOneRuns(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	s := deployed(t, healthyUpTo(2))
 	var arns []string
 	for i := range 100 {
 		arn, _, err := s.engine.Start(local.StartInput{MachineARN: s.machine, Name: fmt.Sprintf("at-once-%d", i), Input: input(nil)})
@@ -47,9 +45,7 @@ func TestOfAHundredStartsAtOnceOneRuns(t *testing.T) {
 
 func TestADeadOwnersLockIsTakenOverAfterItsWayBack(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
+	s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
 	s.orphan()
 	e := s.run(nil)
 	if e.Status != asl.Succeeded {
@@ -82,9 +78,7 @@ func TestFreezes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.first()
-			s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
+			s := deployed(t, healthyUpTo(3))
 			running := s.begin(nil)
 			s.clock.AfterFunc(90*time.Second, func() { s.freeze(tt.on, time.Hour+150*time.Second) })
 			if e := s.end(running); e.Status != asl.Succeeded {
@@ -125,9 +119,7 @@ func (s *scene) freeze(on workload.Service, d time.Duration) {
 // rollout that has the lock from going on.
 func TestWhatAFreezeDoesNotStop(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	s := deployed(t, healthyUpTo(2))
 	s.freeze(record.OfNamespace("other"), time.Hour)
 	frozen := false
 	s.core.After(func(op string) error {

@@ -16,9 +16,7 @@ func BenchmarkThreeDays(b *testing.B) {
 	worked, runs := time.Duration(0), 0
 	for b.Loop() {
 		b.StopTimer()
-		s := newScene(b)
-		s.first()
-		s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+		s := deployed(b, healthyUpTo(2))
 		b.StartTimer()
 		before := work(b)
 		if e := s.run(fields{"percentage_step": nil, "steps": []any{50, 100}, "wait_time": "36h"}); e.Status != asl.Succeeded {

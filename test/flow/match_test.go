@@ -52,9 +52,7 @@ func TestChosenRequestsReachTheCanary(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.first()
-			s.play(map[string]float64{"checkout-1": 0, "checkout-2": tt.errors})
+			s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": tt.errors})
 			s.cluster.Behave("shop", "checkout-2", cluster.Script{ReadyAfter: 20 * time.Second})
 			chosen, first := time.Time{}, time.Time{}
 			s.core.After(func(op string) error {
@@ -102,9 +100,7 @@ func TestChosenRequestsReachTheCanary(t *testing.T) {
 // everybody's use.
 func TestALateMatchIsFencedOff(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	s := deployed(t, healthyUpTo(2))
 	arn := s.begin(matching())
 	if e := s.end(arn); e.Status != asl.Succeeded {
 		t.Fatalf("path %s (%s)", e.path, e.cause)

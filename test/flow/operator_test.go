@@ -56,9 +56,7 @@ func (s *scene) atShift(n int, f func()) {
 
 func running(t *testing.T, extra fields) (*scene, string) {
 	t.Helper()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	s := deployed(t, healthyUpTo(2))
 	return s, s.begin(extra)
 }
 

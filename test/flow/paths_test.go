@@ -314,9 +314,7 @@ func TestFirstDeployments(t *testing.T) {
 
 func TestARolloutAfterARollbackGetsANewNumber(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
+	s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
 	if e := s.run(nil); e.path != toReady+steps(1)+back {
 		t.Fatalf("path %s (%s)", e.path, e.cause)
 	}
@@ -328,9 +326,7 @@ func TestARolloutAfterARollbackGetsANewNumber(t *testing.T) {
 
 func TestARedriveOfAnEndedRolloutChangesNothing(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	s := deployed(t, healthyUpTo(2))
 	arn := s.begin(nil)
 	s.clock.AfterFunc(90*time.Second, func() { // in the middle of the second step
 		if _, err := s.engine.Stop(arn, asl.Failure{}); err != nil {

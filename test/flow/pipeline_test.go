@@ -40,9 +40,7 @@ func (s *scene) mustAct(id int, extra fields) string {
 // end an error by which it can tell.
 func TestAnActionThatStartsTwiceHasOneRollout(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	s := deployed(t, healthyUpTo(2))
 	one, two := s.mustAct(1, nil), s.mustAct(1, nil)
 	if one != two {
 		t.Errorf("%s and %s", one, two)
@@ -63,9 +61,7 @@ func TestAnActionThatStartsTwiceHasOneRollout(t *testing.T) {
 // the name of that; once it is over, a retry of the action goes on from where it ended.
 func TestAnAbandonedPipelineAndARetry(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 0})
+	s := deployed(t, healthyUpTo(3))
 	abandoned := s.mustAct(1, fields{"container_image": "podlet:2"})
 	var next, retry string
 	s.clock.AfterFunc(time.Minute, func() { next, _ = s.action(2, fields{"container_image": "podlet:3"}) })
@@ -88,9 +84,7 @@ func TestAnAbandonedPipelineAndARetry(t *testing.T) {
 // judged anew and goes back as well. A retry after a promotion deploys the same once more.
 func TestARetriedStageIsAnotherRollout(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 1, "checkout-4": 0, "checkout-5": 0})
+	s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 1, "checkout-4": 0, "checkout-5": 0})
 	for id, want := range []asl.Status{asl.Failed, asl.Failed, asl.Succeeded, asl.Succeeded} {
 		if e := s.end(s.mustAct(id, nil)); e.Status != want {
 			t.Errorf("try %d: %s by %s (%s); want %s", id, e.Status, e.path, e.cause, want)
@@ -102,9 +96,7 @@ func TestARetriedStageIsAnotherRollout(t *testing.T) {
 // What the action keeps as its artifact is the outcome, and nothing of deploy.json.
 func TestWhatAnActionKeepsIsSmallAndUseful(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 1})
+	s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 0, "checkout-3": 1})
 	e := s.end(s.mustAct(1, nil))
 	var out map[string]string
 	if err := json.Unmarshal([]byte(e.Output), &out); err != nil {
@@ -157,9 +149,7 @@ func TestAnInputThatIsValidFits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t)
-			s.first()
-			s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+			s := deployed(t, healthyUpTo(2))
 			if tt.path == toReady+steps(1)+back {
 				s.play(map[string]float64{"checkout-1": 0, "checkout-2": 1})
 			}

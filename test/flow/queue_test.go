@@ -15,15 +15,6 @@ import (
 	"github.com/stepcanary/stepcanary/internal/spec"
 )
 
-// healthyUpTo are error rates of none for that many versions.
-func healthyUpTo(n int) map[string]float64 {
-	rates := map[string]float64{}
-	for i := range n {
-		rates[fmt.Sprintf("checkout-%d", i+1)] = 0
-	}
-	return rates
-}
-
 // come starts a rollout in the middle of others.
 func (s *scene) come(extra fields) string {
 	s.Helper()
@@ -41,9 +32,7 @@ const allTheWay = "Prepare DeployCanary AwaitReady ShiftWeight HealthCheck Shift
 // come is the last to be rolled out.
 func TestStartsThatQueueHaveTheirTurnInOrder(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(4))
+	s := deployed(t, healthyUpTo(4))
 	s.hold()
 	var arns []string
 	for i := range 3 {
@@ -77,9 +66,7 @@ func TestStartsThatQueueHaveTheirTurnInOrder(t *testing.T) {
 // A hundred starts in one moment all have their turn.
 func TestOfAHundredThatQueueAllRun(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(101))
+	s := deployed(t, healthyUpTo(101))
 	s.hold()
 	var arns []string
 	for i := range 100 {
@@ -106,9 +93,7 @@ func TestOfAHundredThatQueueAllRun(t *testing.T) {
 // for a while.
 func TestWhoLosesTheRaceForAPlaceInTheQueueIsNotLost(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(2))
+	s := deployed(t, healthyUpTo(2))
 	lost := 0
 	s.core.Before(func(op string) error {
 		if op != "record.Write" || lost == 60 {
@@ -127,9 +112,7 @@ func TestWhoLosesTheRaceForAPlaceInTheQueueIsNotLost(t *testing.T) {
 // also in the moment between two rollouts.
 func TestWhoDoesNotGetATurn(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(3))
+	s := deployed(t, healthyUpTo(3))
 	s.hold()
 	running := s.begin(nil)
 	var short, long, hasty string
@@ -169,9 +152,7 @@ func TestWhoDoesNotGetATurn(t *testing.T) {
 // for an owner that died before it takes its turn.
 func TestTheDeadDoNotHoldTheQueueUp(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(3))
+	s := deployed(t, healthyUpTo(3))
 	rec := s.record()
 	rec.Holder, rec.Epoch, rec.Number, rec.Phase = "arn:aws:states:us-east-1:000000000000:execution:gone:x", rec.Epoch+1, 2, record.Rolling
 	rec.Canary = rec.Stable
@@ -193,9 +174,7 @@ func TestTheDeadDoNotHoldTheQueueUp(t *testing.T) {
 // A deadline for the rollout counts from its turn, not from when it came.
 func TestTheDeadlineBeginsWithTheTurn(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(healthyUpTo(3))
+	s := deployed(t, healthyUpTo(3))
 	first := s.begin(nil)
 	second := s.begin(fields{"queue": "1h", "deadlines": fields{"rollout": "5m"}})
 	ends := []ended{s.end(first), s.end(second)}

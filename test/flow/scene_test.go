@@ -3,6 +3,7 @@
 package flow_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -73,6 +74,15 @@ func sceneAt(t testing.TB, pace metric.Pace) *scene {
 		TB: t, Scene: e, clock: e.Clock, core: e.World.Core, cluster: e.World.Cluster, records: e.World.Records,
 		router: e.World.Router, meter: e.Meter, engine: e.Engine, machine: e.Engine.Machines()[0].ARN,
 	}
+}
+
+// deployed is a scene in which version 1 serves, and whose users meet these error rates from then on.
+func deployed(t testing.TB, rates map[string]float64) *scene {
+	t.Helper()
+	s := newScene(t)
+	s.first()
+	s.play(rates)
+	return s
 }
 
 // fields are what a test says beyond the usual deploy.json.
@@ -168,6 +178,15 @@ func (s *scene) first() {
 
 // play lets 100 requests a second meet these error rates.
 func (s *scene) play(rates map[string]float64) { s.Users(100, rates) }
+
+// healthyUpTo are error rates of none for that many versions.
+func healthyUpTo(n int) map[string]float64 {
+	rates := map[string]float64{}
+	for i := range n {
+		rates[fmt.Sprintf("checkout-%d", i+1)] = 0
+	}
+	return rates
+}
 
 // settled checks what every end has to leave behind: all traffic on one version that exists,
 // and the lock free.

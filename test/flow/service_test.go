@@ -75,9 +75,7 @@ func TestAServiceThatNothingCanJudge(t *testing.T) {
 // during the rollout is left alone, and pods that are on their way do not make a canary bad.
 func TestAnAutoscalersReplicasAreKept(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.first()
-	s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+	s := deployed(t, healthyUpTo(2))
 	s.cluster.Scale("shop", "checkout-1", 7)
 	s.cluster.Behave("shop", "checkout-2", cluster.Script{ReadyAfter: 15 * time.Second, Scales: []cluster.Scale{
 		{After: 2 * time.Minute, Replicas: 9}, {After: 3 * time.Minute, Replicas: 4},

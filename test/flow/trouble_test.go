@@ -113,9 +113,7 @@ func TestLastingTroubleOfACallGoesBack(t *testing.T) {
 			}
 			t.Run(call+" "+code, func(t *testing.T) {
 				t.Parallel()
-				s := newScene(t)
-				s.first()
-				s.play(map[string]float64{"checkout-1": 0, "checkout-2": 0})
+				s := deployed(t, healthyUpTo(2))
 				state, op, _ := strings.Cut(call, " ")
 				arn, until := s.begin(matching()), time.Time{}
 				s.core.Before(func(now string) error {
