@@ -32,7 +32,7 @@ func serve(ctx context.Context, c *console, args []string) error {
 	f := flag.NewFlagSet("serve", flag.ContinueOnError)
 	var s server
 	f.StringVar(&s.listen, "listen", "127.0.0.1:8083", "address of the API, on loopback")
-	f.StringVar(&s.clock, "clock", "real", "real or virtual: virtual jumps to the next due time")
+	f.StringVar(&s.clock, "clock", "real", "real or virtual: virtual jumps to the next due time while no function runs; needs --lambda-endpoint")
 	f.StringVar(&s.lambda, "lambda-endpoint", "", "URL of a Lambda-compatible service that runs the functions")
 	f.StringVar(&s.state, "state", "", "file that keeps rollouts over a restart; empty keeps them in memory")
 	f.StringVar(&s.settings.Kubeconfig, "kubeconfig", kubeconfig(c), "path of the kubeconfig")
@@ -118,10 +118,12 @@ func (s server) run(ctx context.Context, c *console) error {
 // parts are the engine's options and ports.
 func (s server) parts() (local.Options, engine.Ports, error) {
 	o := local.Options{LambdaEndpoint: s.lambda, Log: func(message string, err error) { slog.Error(message, "error", err) }}
-	switch s.clock {
-	case "real":
+	switch {
+	case s.clock == "real":
 		o.Clock = clock.Real{}
-	case "virtual":
+	case s.clock == "virtual" && s.lambda == "":
+		return o, engine.Ports{}, errors.New("serve: --clock virtual needs --lambda-endpoint: the functions in this process roll out on a real cluster, whose time does not jump")
+	case s.clock == "virtual":
 		o.Clock = clock.NewVirtual(time.Now())
 	default:
 		return o, engine.Ports{}, fmt.Errorf("serve: --clock %q: real or virtual is expected", s.clock)
