@@ -98,7 +98,7 @@ func (c *console) printJSON(v any) error {
 // revision is set by the build.
 var revision = "dev"
 
-func version(_ context.Context, c *console, args []string) error {
+func version(c *console, args []string) error {
 	f := flag.NewFlagSet("version", flag.ContinueOnError)
 	if _, err := parse(c, f, args, 0); err != nil {
 		return err

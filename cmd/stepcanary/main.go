@@ -32,9 +32,9 @@ type command struct {
 }
 
 var commands = []command{
-	{"validate", "FOLDER | FILE", "check deploy.json and its template", validate},
-	{"plan", "FOLDER | FILE", "show each step: weight, hold, checks, time, events, cost", plan},
-	{"role", "FOLDER | FILE", "print the rights in Kubernetes that its rollouts need", role},
+	{"validate", "FOLDER | FILE", "check deploy.json and its template", alone(validate)},
+	{"plan", "FOLDER | FILE", "show each step: weight, hold, checks, time, events, cost", alone(plan)},
+	{"role", "FOLDER | FILE", "print the rights in Kubernetes that its rollouts need", alone(role)},
 	{"deploy", "FOLDER | FILE", "start a rollout", deploy},
 	{"status", "[SERVICE | EXECUTION]", "say what happens, why, and how long", status},
 	{"watch", "[SERVICE | EXECUTION]", "follow a rollout to its end", watch},
@@ -45,17 +45,25 @@ var commands = []command{
 	{"resume", "[SERVICE | EXECUTION]", "end a pause, or approve a step", resume},
 	{"retry", "[SERVICE | EXECUTION]", "start the same rollout again", retry},
 	{"report", "[SERVICE | EXECUTION]", "write the report of a rollout", writeReport},
-	{"judge", "--report FILE", "judge a report's measurements again", judge},
+	{"judge", "--report FILE", "judge a report's measurements again", alone(judge)},
 	{"freeze", "FOLDER | --namespace N", "refuse every start for a while (--for, --reason)", freeze},
 	{"unfreeze", "FOLDER | --namespace N", "end a freeze", unfreeze},
 	{"serve", "", "run the local engine: the Step Functions API on loopback", serve},
-	{"version", "", "print the version", version},
+	{"version", "", "print the version", alone(version)},
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the first signal asks; a second one ends what does not listen
 	os.Exit(newConsole(os.Stdout, os.Stderr).run(ctx, os.Args[1:]))
+}
+
+// alone is a verb that asks nobody and changes nothing. It watches no context: the first signal ends it.
+func alone(run func(c *console, args []string) error) func(context.Context, *console, []string) error {
+	return func(_ context.Context, c *console, args []string) error {
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
+		return run(c, args)
+	}
 }
 
 // run is main without the process around it, so that tests run the very same program.

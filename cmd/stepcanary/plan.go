@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -72,7 +71,7 @@ type plannedStep struct {
 }
 
 // plan shows what a rollout would do, before anything is done.
-func plan(_ context.Context, c *console, args []string) error {
+func plan(c *console, args []string) error {
 	f := flag.NewFlagSet("plan", flag.ContinueOnError)
 	c.outputFlag(f)
 	var q question

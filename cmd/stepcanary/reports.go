@@ -50,7 +50,7 @@ func writeReport(ctx context.Context, c *console, args []string) error {
 }
 
 // judge judges a report's measurements again, offline, and compares the verdicts.
-func judge(_ context.Context, c *console, args []string) error {
+func judge(c *console, args []string) error {
 	f := flag.NewFlagSet("judge", flag.ContinueOnError)
 	c.outputFlag(f)
 	path := f.String("report", "", "a report's JSON")

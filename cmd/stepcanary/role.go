@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 
@@ -17,7 +16,7 @@ import (
 const kubernetesGroup = "stepcanary"
 
 // role prints the Role and the RoleBinding that let the engine roll a service out.
-func role(_ context.Context, c *console, args []string) error {
+func role(c *console, args []string) error {
 	f := flag.NewFlagSet("role", flag.ContinueOnError)
 	group := f.String("group", kubernetesGroup, "the engine's group in the cluster")
 	c.outputFlag(f)

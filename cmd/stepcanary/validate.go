@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,7 +9,7 @@ import (
 )
 
 // validate checks a service's folder, or its deploy.json with the template beside it.
-func validate(_ context.Context, c *console, args []string) error {
+func validate(c *console, args []string) error {
 	f := flag.NewFlagSet("validate", flag.ContinueOnError)
 	c.outputFlag(f)
 	file, err := load(c, f, args)
