@@ -157,6 +157,19 @@ func TestAStepThatWantsApprovalWaitsForIt(t *testing.T) {
 	s.settled("checkout-2")
 }
 
+// A word for one step is none for the next.
+func TestAnApprovalIsForOneStep(t *testing.T) {
+	t.Parallel()
+	s, arn := running(t, fields{"percentage_step": nil, "pause_limit": "1h", "steps": []any{
+		fields{"weight": 25, "approve": true}, fields{"weight": 50, "approve": true}, 100}})
+	s.ask(arn, 40*time.Minute, fault.Asked, wish(1, rollout.WishResume))
+	e := s.end(arn)
+	if shifts := strings.Count(e.path, "ShiftWeight"); shifts != 2 || !strings.HasSuffix(e.path, back) || !strings.Contains(e.cause, "waiting for a person's word") {
+		t.Errorf("path %s (%s); want the second step to wait for its own approval", e.path, e.cause)
+	}
+	s.settled("checkout-1")
+}
+
 func TestNonsenseInATokenGoesBack(t *testing.T) {
 	t.Parallel()
 	s, arn := running(t, nil)

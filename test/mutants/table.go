@@ -117,6 +117,7 @@ var table = []Mutant{
 	{"a bad verdict is forgotten in the next step", "internal/analysis/state.go", "", "Processes: s.Processes, Failed: s.Failed,", "Processes: s.Processes,",
 		"2", "internal/analysis", "TestFailedLimitStaysInTheNextStep"},
 	{"an unhealthy canary goes on", rules, "", "if l.Verdict == analysis.Unhealthy {", "if false {", "2", flow, "TestFirstDeployments"},
+	{"an approval is one for all steps", health, "", "State: last.State, Promote:", "State: last.State, Approved: last.Approved, Promote:", "2", flow, "TestAnApprovalIsForOneStep"},
 	{"a pause without end", rules, "", "if left <= 0 {\n\t\t\treturn back", "if false {\n\t\t\treturn back", "1", flow, "TestAPauseThatNobodyEndsGoesBack"},
 
 	{"a gate that keeps silent is taken for open", "internal/rollout/gate.go", "", "\t\tcase Yes:\n", "\t\tcase Yes, NoWord:\n", "2", flow, "TestGatePaths/a_gate_whose_server_fails"},
@@ -142,6 +143,7 @@ var table = []Mutant{
 		`p.Set(map[string]any{"name": ref["name"], "port": ref["port"], "weight": weight}, r.path(strconv.Itoa(at))...)`,
 		"8", objects, "TestWhatIsWritten"},
 	{"what others have on the rule is taken from them", "internal/traffic/object/share.go", "", "case others == 0:", "case true:", "8", flow, "TestATeamsRouteSurvivesAWholeRollout"},
+	{"nearly all of a route counts as all", "internal/traffic/object/share.go", "", "rollout.Weight(min(99, max(1, (100*w+sum/2)/sum)))", "rollout.Weight((100*w + sum/2) / sum)", "4", objects, "TestAShareIsAllOnlyWhereItIs"},
 	{"match rules stay when the rollout has ended", object, "", "if r.Clean != nil {", "if false {", "8", flow, "TestATeamsRouteSurvivesAWholeRollout"},
 	{"match rules are not written", ready, "", "can && len(ro.Match) > 0 {", "can && false {", "8", flow, "TestChosenRequestsReachTheCanary"},
 	{"a route is awaited for its whole deadline in one look", ready, "", "min(patience, earlier(deadline, w.end).Sub(w.Clock.Now()))", "deadline.Sub(w.Clock.Now())", "3", flow, "TestPaths"},

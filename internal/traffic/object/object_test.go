@@ -142,6 +142,19 @@ func TestWhatIsWritten(t *testing.T) {
 	}
 }
 
+// What is neither all nor nothing is told as neither: a canary at 996 of 1000 is not at 100 %.
+func TestAShareIsAllOnlyWhereItIs(t *testing.T) {
+	for w, want := range map[int64]rollout.Weight{0: 0, 1: 1, 4: 1, 250: 25, 996: 99, 999: 99, 1000: 100} {
+		rules, err := rulesOfRefs(route("", ref("checkout-1", 1000-w), ref("checkout-2", w)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := shares(rules, nil); got["checkout-2"] != want || got["checkout-1"] == 100 && w > 0 {
+			t.Errorf("%d of 1000: %v; want %d", w, got, want)
+		}
+	}
+}
+
 // Who comes after a newer writer writes nothing.
 func TestAnOlderFenceIsTurnedAway(t *testing.T) {
 	for _, newer := range []string{"3.3", "4.0"} {
