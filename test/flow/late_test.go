@@ -440,3 +440,20 @@ func (n noting) Intervals(ctx context.Context, sub metric.Subject, w metric.Wind
 	}
 	return n.Meter.Intervals(ctx, sub, w)
 }
+
+// At 100 % the judge knows that nothing is left to compare with.
+func TestTheBakeIsJudgedAsABake(t *testing.T) {
+	t.Parallel()
+	for name, extra := range map[string]fields{
+		"after other steps": nil,
+		"at once":           {"percentage_step": 100},
+	} {
+		s, arn := running(t, extra)
+		if e := s.end(arn); e.Status != asl.Succeeded {
+			t.Fatalf("%s: path %s (%s)", name, e.path, e.cause)
+		}
+		if w := s.event(arn, "Promote").Document.Watch; w == nil || !w.State.Baking {
+			t.Errorf("%s: the last look's state is %+v; want a bake", name, w)
+		}
+	}
+}
