@@ -327,6 +327,9 @@ type stepFunctions run
 
 func (s *stepFunctions) Answer(_ context.Context, token string, output json.RawMessage) error {
 	who := s.current
+	if err := (*run)(s).before("sfn.Answer"); err != nil {
+		return err
+	}
 	err := s.engine.SendTaskSuccess(token, string(output))
 	if err == nil && who != nil {
 		who.answered = true
@@ -335,6 +338,9 @@ func (s *stepFunctions) Answer(_ context.Context, token string, output json.RawM
 		}
 	}
 	var f *local.Fault
+	if lost := (*run)(s).after("sfn.Answer"); lost != nil {
+		return lost
+	}
 	if errors.As(err, &f) && f.Kind == local.TaskTimedOut {
 		return task.ErrAnswered
 	}
@@ -342,7 +348,13 @@ func (s *stepFunctions) Answer(_ context.Context, token string, output json.RawM
 }
 
 func (s *stepFunctions) Ended(_ context.Context, arn string) (bool, error) {
+	if err := (*run)(s).before("sfn.Ended"); err != nil {
+		return false, err
+	}
 	d, err := s.engine.Describe(arn)
+	if lost := (*run)(s).after("sfn.Ended"); lost != nil {
+		return false, lost
+	}
 	var f *local.Fault
 	if errors.As(err, &f) {
 		return true, nil
