@@ -39,6 +39,7 @@ var shared = []netip.Prefix{
 // ways to write an IPv4 address as an IPv6 one, and what is nobody's address.
 var forbidden = []netip.Prefix{
 	netip.MustParsePrefix("fd00:ec2::/32"),      // AWS: instance metadata, pod identity
+	netip.MustParsePrefix("fd20:ce::254/128"),   // Google Cloud
 	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba Cloud
 	netip.MustParsePrefix("168.63.129.16/32"),   // Azure
 	netip.MustParsePrefix("192.0.0.0/24"),       // protocol assignments (RFC 6890); Oracle Cloud: 192.0.0.192
@@ -57,6 +58,7 @@ var forbidden = []netip.Prefix{
 	netip.MustParsePrefix("2002::/16"),          // 6to4 (RFC 3056)
 	netip.MustParsePrefix("2001::/32"),          // Teredo (RFC 4380)
 	netip.MustParsePrefix("::/96"),              // IPv4-compatible (RFC 4291)
+	netip.MustParsePrefix("::ffff:0:0:0/96"),    // IPv4-translated (RFC 2765)
 }
 
 // Check tells whether a connection may be made to the address. Errors are of
