@@ -103,6 +103,7 @@ func (c *confinement) object() bool {
 	c.current.name = text(n, "metadata", "name")
 	c.metadata(rule)
 	c.refuse("nothing: it is the cluster's to write", "status")
+	c.meshName()
 	switch c.current.kind {
 	case "Deployment":
 		c.pod([]string{"spec", "template"})
@@ -169,6 +170,26 @@ func (c *confinement) service() {
 	c.refuse("nothing", "spec", "externalName")
 	if t := sub(c.current.node, "spec", "type"); t != nil && !slices.Contains([]string{"ClusterIP", "NodePort", "LoadBalancer"}, t.Value) {
 		c.add(t, "spec.type", describe(t), "ClusterIP, NodePort or LoadBalancer")
+	}
+}
+
+// meshName keeps an object to a name of its own in the mesh, which all namespaces share: under another's, it would take that one's
+// traffic.
+func (c *confinement) meshName() {
+	n := sub(c.current.node, "spec", "awsName")
+	if n == nil {
+		return
+	}
+	rest, own := strings.CutPrefix(n.Value, c.current.name)
+	if own && rest != "" && strings.Contains("-_.", rest[:1]) {
+		rest, own = strings.CutPrefix(rest[1:], c.template.namespace)
+		own = own && (rest == "" || rest[0] == '.')
+	} else {
+		own = false
+	}
+	if !own {
+		c.add(n, "spec.awsName", describe(n), fmt.Sprintf("none, or %s-%s, as the mesh's names are those of all namespaces; _ and . are as good, and more may follow a dot",
+			c.current.name, c.template.namespace))
 	}
 }
 

@@ -170,6 +170,7 @@ var table = []Mutant{
 	{"a dry run writes", "internal/kube/dryrun.go", "", "return c.write(ctx, todo, o, metav1.DryRunAll)", "_ = metav1.DryRunAll\n\treturn c.write(ctx, todo, o)", "9", "internal/kube", "TestADryRunIsNotKept"},
 	{"a shared Service may lead to one version alone", "internal/spec/together.go", "", "\t\tc.selectsAll()\n", "", "3", "internal/spec", "TestBadTemplates/shared_service"},
 	{"a shared Service may take users past the route", "internal/spec/judge.go", "", `(kind == "LoadBalancer" || kind == "NodePort")`, "false", "2", "internal/spec", "TestJudgeable"},
+	{"a template takes any name in the mesh", "internal/spec/confine.go", "", "\tc.meshName()\n", "", "10", "internal/spec", "TestBadTemplates/mesh_name_of_another"},
 	{"the weights of another route than the template's are moved", "internal/spec/together.go", "", "\tc.ownRoute(docs, router)\n", "", "9", "internal/spec", "TestARouteBesideTheTemplatesOwnIsRefused"},
 	{"deploy.json has the engine's secrets sent anywhere", "internal/metric/meters/auth.go", "", `if !c.Auth.sends() || c.Address == "" {`, "if true {", "10", "internal/metric/meters", "TestASecretGoesToAddressesThatTheEngineKnows"},
 
