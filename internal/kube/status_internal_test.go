@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stepcanary/stepcanary/internal/workload"
@@ -56,6 +57,17 @@ func endpointsOf(uids ...string) string {
 		text += fmt.Sprintf(`{"targetRef": {"uid": %q}, "conditions": {"ready": true}}`, uid)
 	}
 	return `{"endpoints": [` + text + `]}`
+}
+
+// A pod that is told to go answers for a while, and is nobody to count on.
+func TestAPodOnItsWayOutIsNotReady(t *testing.T) {
+	d := parse[deployment](t, two)
+	p := picture{name: "checkout-1", deployment: &d, pods: []pod{podOf(t, "a", isReady), podOf(t, "b", isReady)}}
+	now := metav1.Now()
+	p.pods[1].Metadata.DeletionTimestamp = &now
+	if st := newMemory().status(p); st.Ready != 1 {
+		t.Errorf("%+v; want one ready", st)
+	}
 }
 
 func TestStatus(t *testing.T) {

@@ -267,6 +267,23 @@ func TestALateDeploymentTakesBackItsOwnAlone(t *testing.T) {
 	}
 }
 
+// A second delivery of DeployCanary that comes while its own rollout goes on takes nothing back: users are on it.
+func TestALateDeploymentLeavesItsOwnRolloutAlone(t *testing.T) {
+	t.Parallel()
+	s, arn := running(t, nil)
+	var err error
+	s.clock.AfterFunc(90*time.Second, func() {
+		_, err = step.Deploy{Open: s.Open, Clock: s.clock}.Run(t.Context(), s.event(arn, "DeployCanary"))
+		if st, ok := s.cluster.Status("shop", "checkout-2", s.clock.Now()); !ok || st.Ready == 0 {
+			t.Errorf("checkout-2, which has users: %+v, exists %v", st, ok)
+		}
+	})
+	if e := s.end(arn); e.Status != asl.Succeeded || !errors.Is(err, fault.Fenced) {
+		t.Errorf("path %s (%s), and the late one: %v; want it fenced off", e.path, e.cause, err)
+	}
+	s.settled("checkout-2")
+}
+
 // The order of an end: recorded first, drained, then removed; and nothing is removed
 // while users are on it.
 func TestNothingIsRemovedWhileUsersAreOnIt(t *testing.T) {

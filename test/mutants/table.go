@@ -94,6 +94,9 @@ var table = []Mutant{
 	{"a rollback does not drain", back, "", "f.Sleep(ctx, f.drain)", "f.Sleep(ctx, 0)", "5", flow, "TestNothingIsRemovedWhileUsersAreOnIt"},
 	{"a late deployment takes the stable version back", deploy, "",
 		"if rec.Stable.Name == ro.Canary.Name || rec.Canary.Name == ro.Canary.Name {", "if rec.Holder == ro.Canary.Name {", "5", flow, "TestALateDeploymentTakesBackItsOwnAlone"},
+	{"a late deployment takes the canary from under its users", deploy, "", " || rec.Canary.Name == ro.Canary.Name {", " {", "1", flow, "TestALateDeploymentLeavesItsOwnRolloutAlone"},
+	{"the Deployment of a version goes first", "internal/kube/remove.go", "", "\t\"HorizontalPodAutoscaler\", \"PodDisruptionBudget\", \"VirtualNode\", \"Service\", \"ConfigMap\", \"ServiceAccount\", \"Deployment\",", "\t\"Deployment\", \"HorizontalPodAutoscaler\", \"PodDisruptionBudget\", \"VirtualNode\", \"Service\", \"ConfigMap\", \"ServiceAccount\",", "7", "internal/kube", "TestTheDeploymentIsRemovedLast"},
+	{"a pod on its way out counts as ready", "internal/kube/status.go", "func (p pod) ready() bool {", "p.Metadata.DeletionTimestamp == nil && ", "", "3", "internal/kube", "TestAPodOnItsWayOutIsNotReady"},
 	{"a late deployment leaves what it applied", deploy, "", "if errors.Is(err, fault.Fenced) {", "if false {", "7", flow, "TestALateDeploymentTakesBackItsOwnAlone"},
 
 	{"weight is given before the pods are ready", ready, "", "case st.Available():", "case true:", "3", flow, "TestPaths/never_ready"},
