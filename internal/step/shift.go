@@ -22,7 +22,7 @@ type ShiftWeight struct {
 // Run does it. Observed is false where the weight is not in force yet; past the step's
 // deadline that is fault.NotObserved.
 func (s ShiftWeight) Run(ctx context.Context, ev Event) (Shift, error) {
-	access, err := reach(ctx, s.Open, ev.Document.Rollout)
+	access, err := s.open(ctx, ev.Document)
 	if err != nil {
 		return Shift{}, err
 	}
@@ -60,6 +60,26 @@ func (s ShiftWeight) Run(ctx context.Context, ev Event) (Shift, error) {
 	out.Reason = fmt.Sprintf("%d %% is in force", out.Weight)
 	tell(ctx, access, ro, "WeightShifted", fmt.Sprintf("Advance %s canary weight %d", ro.Service.Name, out.Weight))
 	return out, nil
+}
+
+// fresh is how old the word may be that leads here.
+const fresh = time.Minute
+
+// open opens the cluster. Where the word that leads here is old, the lock is looked at: an execution that is redriven the next
+// day has ended long ago, and a route that was made anew since has no fence to tell it.
+func (s ShiftWeight) open(ctx context.Context, doc Document) (Access, error) {
+	var said time.Time
+	switch {
+	case doc.Watch != nil:
+		said = doc.Watch.At
+	case doc.Ready != nil:
+		said = doc.Ready.Since
+	}
+	if s.Clock.Now().Sub(said) < fresh {
+		return reach(ctx, s.Open, doc.Rollout)
+	}
+	access, _, err := holding(ctx, s.Open, doc.Rollout)
+	return access, err
 }
 
 // goal is the step to be in: the first, or the one that HealthCheck chose.

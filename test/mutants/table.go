@@ -103,6 +103,7 @@ var table = []Mutant{
 	{"weight is given before the pods are ready, by the search", ready, "", "case st.Available():", "case true:", "3", search, "TestSingles"},
 	{"a pod that will never start is waited for", ready, "", "case st.Fatal:", "case false:", "3", flow, "TestWhatWillNeverStartIsNotWaitedFor"},
 	{"a crash loop at a weight is not seen", health, "func (w *watcher) broken() string {", "st := w.out.Status", "st := workload.Status{}", "3", flow, "TestPaths/a_crash_loop"},
+	{"a redrive shifts without a look at the lock", "internal/step/shift.go", "", "if s.Clock.Now().Sub(said) < fresh {", "if true || said.IsZero() {", "7", flow, "TestARedriveDoesNotShiftUsersToWhatIsGone"},
 	{"a weight counts before it is in force", "internal/step/shift.go", "", "if !state.InForce {", "if false {", "4", flow, "TestPaths/a_router_that_never_converges"},
 	{"a weight counts before it is in force, by the search", "internal/step/shift.go", "", "if !state.InForce {", "if false {", "4", search, "TestSingles"},
 	{"the judged window begins before the shift", measure, "", "since := w.shift.Since\n", "since := w.shift.Since.Add(-time.Minute)\n", "4", flow, "TestTheJudgedWindowBeginsWithTheShift"},
