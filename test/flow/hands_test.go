@@ -392,3 +392,35 @@ func TestNothingIsRemovedThatGotUsersBackInTheDrain(t *testing.T) {
 	}
 	s.settled("checkout-2")
 }
+
+// A Lease that is lost before the rollout has written to its route: what stands there of the one before is no end of this
+// one's, and users are not given to a version that has not come up.
+func TestALeaseThatIsLostBeforeTheFirstWrite(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.first()
+	s.play(healthyUpTo(3))
+	if e := s.run(nil); e.Status != asl.Succeeded {
+		t.Fatalf("the rollout before: %s (%s)", e.path, e.cause)
+	}
+	lost := false
+	s.core.Before(func(op string) error {
+		if op == "record.Read" && !lost && s.records.Peek(service).Canary.Name == "checkout-3" {
+			lost = true
+			s.wipe()
+		}
+		return nil
+	})
+	s.core.After(func(op string) error {
+		if served := s.router.Served(route, s.clock.Now()); served["checkout-2"] != 100 {
+			t.Errorf("after %s users are split %v", op, served)
+		}
+		return nil
+	})
+	if e := s.run(nil); e.Error == nil || *e.Error != "Canary.RolledBack" || !lost {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	s.core.Before(nil)
+	s.core.After(nil)
+	s.settled("checkout-2")
+}

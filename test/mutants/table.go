@@ -64,6 +64,7 @@ var table = []Mutant{
 	{"a lock that was lost is not taken back", back, "", "if !mine {", "if !mine || mine {", "1", flow, "TestALeaseThatIsLostMidwayIsRegained"},
 	{"a lock that another rollout took is taken back", "internal/step/regain.go", "", "if rec.Epoch > lost.Epoch {", "if false {", "6", flow, "TestALockThatAnotherOneTookIsNotRegained"},
 	{"a lock that was lost after the last write is taken back for the way back", "internal/step/regain.go", "", "state.Fence.Seq > rollout.Last {", "state.Fence.Seq > rollout.Last && false {", "1", flow, "TestALeaseThatIsLostAfterTheLastWriteLeavesUsersWhereTheyAre"},
+	{"an end of the rollout before counts as one of a lost lock's", "internal/step/regain.go", "", "state.Fence.Epoch == lost.Epoch && ", "", "1", flow, "TestALeaseThatIsLostBeforeTheFirstWrite"},
 	{"what the record knows of a lost lock is forgotten", "internal/step/regain.go", "", "rec.Canary.Rollout == ev.Execution {", "rec.Canary.Rollout == ev.Execution && false {", "1", flow, "TestAPromotionWhoseHolderIsEmptiedIsFinished"},
 	{"whose holder was emptied is taken for ended", prepare, "", "rec.Holder = rec.Canary.Rollout //", "_ = rec.Canary.Rollout //", "6", flow, "TestAnEmptiedHolderLetsNobodyIn"},
 	{"whose Lease was deleted is taken for ended", queue, "which brought up %s: %w", "if !ended {", "if !ended && false {", "6", flow, "TestADeletedLeaseLetsNobodyIn"},
