@@ -49,7 +49,10 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 	out := found{fence: state.Fence}
 	name, err := serving(ro, rec, versions, state)
 	if err == nil && rec.Epoch == 0 && state.Fence.Epoch > 0 {
-		err = closed(ctx, router, ro, state, name)
+		var nowhere bool
+		if nowhere, err = s.nowhere(ctx, access, ro, versions, state, name); err == nil && !nowhere {
+			err = closed(ctx, router, ro, state, name)
+		}
 	}
 	if name == "" || err != nil {
 		return out, err
@@ -92,6 +95,16 @@ func selects(selector string, labels any) bool {
 		}
 	}
 	return true
+}
+
+// nowhere tells whether all that the route leads to is gone: a first deployment that went back leaves that, and no mark of
+// its end. There is nothing then that could be taken for a leftover.
+func (s Prepare) nowhere(ctx context.Context, access Access, ro Rollout, versions []workload.Version, state traffic.State, name string) (bool, error) {
+	if name == "" || len(versions) > 0 || len(state.Weights) > 1 {
+		return false, nil
+	}
+	_, dead, err := s.adopt(ctx, access, ro, name)
+	return dead != "", err
 }
 
 // closed makes sure, where the Lease is gone, that the last rollout has ended as far as the route tells: its version is

@@ -15,6 +15,7 @@ import (
 	"github.com/stepcanary/stepcanary/internal/traffic"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 	"github.com/stepcanary/stepcanary/internal/workload"
+	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
 
 // over is the deploy.json of a service over a route that is not in its template, by a name that somebody may mistype.
@@ -423,4 +424,21 @@ func TestALeaseThatIsLostBeforeTheFirstWrite(t *testing.T) {
 	s.core.Before(nil)
 	s.core.After(nil)
 	s.settled("checkout-2")
+}
+
+// A first deployment that goes back leaves a route to nothing, and its Lease is deleted: the next one begins.
+func TestALeaseThatIsDeletedAfterAFirstDeploymentThatFailed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.play(healthyUpTo(2))
+	s.cluster.Behave("shop", "checkout-1", cluster.Script{CrashAtWeight: 100})
+	if e := s.run(nil); e.Error == nil || *e.Error != "Canary.RolledBack" || !strings.Contains(e.path, "ShiftWeight") {
+		t.Fatalf("path %s (%s)", e.path, e.cause)
+	}
+	s.wipe()
+	s.cluster.Behave("shop", "checkout-1", cluster.Script{})
+	if e := s.run(nil); e.Status != asl.Succeeded {
+		t.Errorf("the next one: %s (%s)", e.path, e.cause)
+	}
+	s.settled("checkout-1")
 }
