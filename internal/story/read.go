@@ -146,7 +146,7 @@ func (s *Story) shifted(e *types.HistoryEvent, shift *step.Shift) {
 }
 
 func (s *Story) looked(e *types.HistoryEvent, w *step.Watch) {
-	if s.Watch != nil && s.Watch.At.Equal(w.At) {
+	if s.Watch != nil && s.Watch.At.Equal(w.At) && s.Watch.Of == w.Of {
 		return // a request came instead of a look: the document still has the last one
 	}
 	s.Watch = w

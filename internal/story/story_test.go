@@ -98,6 +98,14 @@ func TestStories(t *testing.T) {
 			outcome: step.OutcomeRolledBack, reason: "ImagePullBackOff",
 			kinds: "started, prepared, deployed, troubled, over 0",
 		},
+		"a crash loop, seen in the moment of the shift": {
+			run: func(t *testing.T, s *enginetest.Scene) string {
+				s.World.Cluster.Behave("shop", "checkout-2", cluster.Script{CrashAtWeight: 50})
+				return s.Begin(t, nil)
+			},
+			outcome: step.OutcomeRolledBack, reason: "CrashLoopBackOff",
+			kinds: "started, prepared, deployed, ready, shifted 25, looked, shifted 50, looked, shifted 0, over 0",
+		},
 		"aborted by a person": {
 			run: answer(30*time.Second, fault.Aborted, "looks odd"), outcome: step.OutcomeRolledBack, reason: "looks odd",
 			kinds: "started, prepared, deployed, ready, shifted 25, asked, shifted 0, over 0", texts: "abort: looks odd",
