@@ -43,16 +43,26 @@ func (w *watcher) measure(ctx context.Context) error {
 	if errors.Is(err, fault.Invalid) {
 		return fmt.Errorf("measure %s: %w", w.ro.Canary.Name, err)
 	}
-	if err != nil { // a source's trouble is not the canary's: it makes the look inconclusive
-		w.out.Trouble = Plain(err.Error())
-		w.out.Judgement.Verdict = analysis.Inconclusive
+	if err != nil {
+		w.unheard(Plain(err.Error()))
 		return nil
 	}
+	w.judge(intervals)
+	w.tellVerdict()
+	return nil
+}
+
+// judge takes the intervals into the evidence.
+func (w *watcher) judge(intervals []analysis.Interval) {
 	w.out.Trouble = ""
 	w.out.State, w.out.Judgement = w.ro.Policy.Look(w.out.State, intervals)
 	w.out.Intervals = append(w.out.Intervals, intervals...)
-	w.tellVerdict()
-	return nil
+}
+
+// unheard makes the look inconclusive: a source's trouble is not the canary's.
+func (w *watcher) unheard(trouble string) {
+	w.out.Trouble = trouble
+	w.out.Judgement.Verdict = analysis.Inconclusive
 }
 
 // read asks the source for the window's counts, and for the user's own numbers at its end.
@@ -123,13 +133,18 @@ func (w *watcher) every() time.Duration {
 // window is the closed time not yet judged, from the observed shift to now minus the source's
 // lag, and when the next interval of it can be read.
 func (w *watcher) window(now time.Time) (metric.Window, time.Time, bool) {
+	window, next, ok := w.meter.Pace().Window(w.since(), now, w.every(), mostIntervals)
+	window.Bounds = w.bounds()
+	return window, next, ok
+}
+
+// since is where the time not yet judged begins.
+func (w *watcher) since() time.Time {
 	since := w.shift.Since
 	if w.out.State.Until.After(since) {
 		since = w.out.State.Until
 	}
-	window, next, ok := w.meter.Pace().Window(since, now, w.every(), mostIntervals)
-	window.Bounds = w.bounds()
-	return window, next, ok
+	return since
 }
 
 // untilNext is the time until another interval is closed and readable.
