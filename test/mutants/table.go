@@ -129,6 +129,7 @@ var table = []Mutant{
 		"7", "internal/step", "TestRecordedRolloutsAreDecidedAgain"},
 	{"an unhealthy canary goes on", rules, "", "if l.Verdict == analysis.Unhealthy {", "if false {", "2", flow, "TestFirstDeployments"},
 	{"an approval is one for all steps", health, "", "State: last.State, Promote:", "State: last.State, Approved: last.Approved, Promote:", "2", flow, "TestAnApprovalIsForOneStep"},
+	{"an exhausted limit is borne on", rules, "", "over < patience && !l.Exhausted {", "over < patience {", "2", "internal/rollout", "TestAnExhaustedLimitEndsPatience"},
 	{"a pause without end", rules, "", "if left <= 0 {\n\t\t\treturn back", "if false {\n\t\t\treturn back", "1", flow, "TestAPauseThatNobodyEndsGoesBack"},
 
 	{"a gate that keeps silent is taken for open", "internal/rollout/gate.go", "", "\t\tcase Yes:\n", "\t\tcase Yes, NoWord:\n", "2", flow, "TestGatePaths/a_gate_whose_server_fails"},
