@@ -18,3 +18,13 @@ func TestAnExhaustedLimitEndsPatience(t *testing.T) {
 		t.Errorf("exhausted: %+v; want the way back", p.Next(0, l))
 	}
 }
+
+// Evidence that forbids to go on holds a step of which everything else is good.
+func TestEvidenceThatForbidsHoldsTheStep(t *testing.T) {
+	p := rollout.Plan{Steps: []rollout.Step{{Weight: 50}, {Weight: 100}}, Patience: rollout.Duration(minute)}
+	for i := range p.Steps {
+		if d := p.Next(i, rollout.Look{Verdict: analysis.Healthy, Enough: true, Hold: true, Reason: "looks worse"}); d.Action != rollout.Watch || d.Reason != "looks worse" {
+			t.Errorf("in step %d: %+v; want it held", i, d)
+		}
+	}
+}

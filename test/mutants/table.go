@@ -130,6 +130,7 @@ var table = []Mutant{
 	{"an unhealthy canary goes on", rules, "", "if l.Verdict == analysis.Unhealthy {", "if false {", "2", flow, "TestFirstDeployments"},
 	{"an approval is one for all steps", health, "", "State: last.State, Promote:", "State: last.State, Approved: last.Approved, Promote:", "2", flow, "TestAnApprovalIsForOneStep"},
 	{"an exhausted limit is borne on", rules, "", "over < patience && !l.Exhausted {", "over < patience {", "2", "internal/rollout", "TestAnExhaustedLimitEndsPatience"},
+	{"evidence that forbids to go on is ignored", rules, "", "case l.Verdict == analysis.Inconclusive, l.Hold:", "case l.Verdict == analysis.Inconclusive:", "2", "internal/rollout", "TestEvidenceThatForbidsHoldsTheStep"},
 	{"a pause without end", rules, "", "if left <= 0 {\n\t\t\treturn back", "if false {\n\t\t\treturn back", "1", flow, "TestAPauseThatNobodyEndsGoesBack"},
 
 	{"a gate that keeps silent is taken for open", "internal/rollout/gate.go", "", "\t\tcase Yes:\n", "\t\tcase Yes, NoWord:\n", "2", flow, "TestGatePaths/a_gate_whose_server_fails"},
