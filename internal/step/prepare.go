@@ -193,43 +193,44 @@ func (s Prepare) sweep(ctx context.Context, access Access, ro Rollout, versions 
 }
 
 // free makes sure that the lock may be taken. A lock whose owner has ended is taken over only
-// after the way back was gone for that owner. While it is another's turn, the rollout waits for up to queue.
+// after the way back was gone for that owner, in a freeze too. While it is another's turn, the rollout waits for up to queue.
 func (s Prepare) free(ctx context.Context, access Access, ro Rollout, rec record.Record, queue time.Duration) (record.Record, error) {
-	who := ro.Service.Namespace + "/" + ro.Service.Name
 	if rec.Holder == ro.Execution {
 		return rec, nil // a repeated run of this very step: what runs goes on, frozen or not
 	}
-	if err := s.thawed(ctx, access, ro, rec); err != nil {
-		return rec, fmt.Errorf("start rollout of %s: %w", who, err)
-	}
+	frozen := s.thawed(ctx, access, ro, rec)
 	first, err := s.first(ctx, access, ro, rec)
 	if err != nil {
 		return rec, err
 	}
-	if first != "" {
+	switch {
+	case first != "" && frozen == nil:
 		return rec, s.wait(ctx, access, ro, rec, queue, first)
-	}
-	if rec.Holder == "" {
-		return rec, nil
+	case first != "" || rec.Holder == "":
+		return rec, frozen
 	}
 	recover := Rollback{Open: s.Open, Executions: s.Executions, Clock: s.Clock, Hooks: s.Hooks}
 	if _, err := recover.settle(ctx, access, ro.Service, rec, "its owner ended without giving the lock back"); err != nil {
 		return rec, fmt.Errorf("recover from %s: %w", rec.Holder, err)
+	}
+	if frozen != nil { // no freeze keeps users half-shifted
+		return rec, frozen
 	}
 	return access.Records.Read(ctx, ro.Service)
 }
 
 // thawed makes sure that neither the service nor its namespace is frozen.
 func (s Prepare) thawed(ctx context.Context, access Access, ro Rollout, rec record.Record) error {
+	op := "start rollout of " + ro.Service.Namespace + "/" + ro.Service.Name
 	if rec.Freeze.Lasts(s.Clock.Now()) {
-		return fmt.Errorf("%w: frozen %v", fault.Refused, rec.Freeze)
+		return fmt.Errorf("%s: %w: frozen %v", op, fault.Refused, rec.Freeze)
 	}
 	whole, err := access.Records.Read(ctx, record.OfNamespace(ro.Service.Namespace))
 	if err != nil {
-		return fmt.Errorf("read freeze of namespace %s: %w", ro.Service.Namespace, err)
+		return fmt.Errorf("%s: read freeze of namespace %s: %w", op, ro.Service.Namespace, err)
 	}
 	if whole.Freeze.Lasts(s.Clock.Now()) {
-		return fmt.Errorf("%w: namespace %s is frozen %v", fault.Refused, ro.Service.Namespace, whole.Freeze)
+		return fmt.Errorf("%s: %w: namespace %s is frozen %v", op, fault.Refused, ro.Service.Namespace, whole.Freeze)
 	}
 	return nil
 }

@@ -54,6 +54,18 @@ func TestADeadOwnersLockIsTakenOverAfterItsWayBack(t *testing.T) {
 	s.settled("checkout-3")
 }
 
+// No freeze keeps users where a dead owner left them: the start that is refused goes back for it first.
+func TestAFreezeKeepsNobodyHalfShifted(t *testing.T) {
+	t.Parallel()
+	s := deployed(t, healthyUpTo(3))
+	s.orphan()
+	s.freeze(service, time.Hour)
+	if e := s.run(nil); e.path != "Prepare Refused" || !strings.Contains(e.cause, "frozen until") {
+		t.Errorf("path %s (%s); want it refused", e.path, e.cause)
+	}
+	s.settled("checkout-1")
+}
+
 // orphan leaves a rollout that reached 50 %, and whose engine is gone: nobody knows its execution.
 func (s *scene) orphan() {
 	s.Helper()

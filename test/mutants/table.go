@@ -39,6 +39,7 @@ var table = []Mutant{
 		"if err := error(nil); err != nil {\n\t\t_ = recover", "6", flow, "TestADeadOwnersLockIsTakenOverAfterItsWayBack"},
 	{"a freeze is not heeded", prepare, "", "if rec.Freeze.Lasts(s.Clock.Now()) {", "if false {", "6", flow, "TestFreezes/of_the_service"},
 	{"a namespace's freeze is not heeded", prepare, "", "if whole.Freeze.Lasts(s.Clock.Now()) {", "if false {", "6", flow, "TestFreezes/of_the_namespace"},
+	{"a freeze keeps users where a dead owner left them", prepare, "", "case first != \"\" || rec.Holder == \"\":", "case first != \"\" || rec.Holder == \"\" || frozen != nil:", "1", flow, "TestAFreezeKeepsNobodyHalfShifted"},
 	{"a freeze is without end", "internal/record/record.go", "", "return f.Until.After(now)", "return !f.Until.IsZero()", "6", flow, "TestFreezes"},
 	{"the epoch is not raised", prepare, "", "\trec.Epoch++\n", "", "6", flow, "TestARolloutAfterARollbackGetsANewNumber"},
 	{"a version number is used again", prepare, "",

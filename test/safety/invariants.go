@@ -29,17 +29,17 @@ import (
 // longest time, twenty minutes for the way back, and what its faults add. I18: a promotion does not remove the only
 // version that has a ready pod.
 //
-// What stands against one of them, and how far: a version that a person pointed the route at may be gone, not
-// ready, or not the recorded one (I2, I5, I7, I9), that version alone. A call that was stuck leaves what that call
-// writes: objects for workload.Apply (I5, I10), the lock for record.Write (I6). A stable version that lost
-// its pods may be left behind for people to look at, and a bad canary may have its users (I3, I10); so may one that
-// all users had left for good when the Lease was lost (I10). A Lease that was
-// deleted after the end says nothing (I7). Where an operator was called because users stay on the
-// canary, I4, I6 and I7 hold, and a stable version that came back later changes nothing (I5); where the way back gave up, users may be split, and the lock is held then. The same where an
-// execution was stopped and nobody was told, until the next rollout goes back for it; where its lock was lost
-// besides, that one may be refused, and so may the one after a first deployment that lost its lock. An execution that was stopped, and lost its lock to nobody, may leave its version
-// behind (I10), and a first deployment unrecorded (I7). I16 is not
-// asked where another fault struck than a person's word, a silent source or a gate.
+// What stands against one of them, and how far: a version that a person pointed the route at may be gone, not ready, or
+// not the recorded one (I2, I5, I7, I9), that version alone. A call that was stuck leaves what that call writes: objects
+// for workload.Apply (I5, I10), the lock for record.Write (I6). A stable version that lost its pods may be left behind
+// for people to look at, and a bad canary, or one that a gate refused, may have its users (I3, I10, I13); left behind
+// may be one that all users had left for good when the Lease was lost (I10). A Lease that was deleted after the end says
+// nothing (I7). Where an operator was called because users stay on the canary, I4, I6 and I7 hold, and a stable version
+// that came back later changes nothing (I5); where the way back gave up, users may be split, and the lock is held then.
+// The same where an execution was stopped and nobody was told, until the next rollout goes back for it; where its lock
+// was lost besides, that one may be refused, and so may the one after a first deployment that lost its lock. An
+// execution that was stopped, and lost its lock to nobody, may leave its version behind (I10), and a first deployment
+// unrecorded (I7). I16 is not asked where another fault struck than a person's word, a silent source or a gate.
 const (
 	sum       = "I1 the shares on the route are %v"
 	unready   = "I2 %s got %d %% and was never ready"
