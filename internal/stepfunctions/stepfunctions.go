@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/task"
 )
@@ -40,18 +42,28 @@ func (c *Client) Answer(ctx context.Context, token string, output json.RawMessag
 	return nil
 }
 
-// Ended tells whether the execution is over, or unknown.
+// consistency is how long a new execution may be unknown: DescribeExecution is eventually consistent.
+const consistency = 2 * time.Second
+
+// Ended tells whether the execution is over, or unknown. Who has begun a moment ago may be unknown too, and would lose its lock
+// or be refused, so what is unknown is asked for twice.
 func (c *Client) Ended(ctx context.Context, execution string) (bool, error) {
-	out, err := c.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(execution)})
-	var unknown *types.ExecutionDoesNotExist
-	var malformed *types.InvalidArn
-	if errors.As(err, &unknown) || errors.As(err, &malformed) {
-		return true, nil
+	for again := false; ; again = true {
+		out, err := c.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(execution)})
+		var unknown *types.ExecutionDoesNotExist
+		var malformed *types.InvalidArn
+		switch {
+		case errors.As(err, &malformed) || errors.As(err, &unknown) && again:
+			return true, nil
+		case errors.As(err, &unknown):
+			err = clock.Real{}.Sleep(ctx, consistency)
+		case err == nil:
+			return out.Status != types.ExecutionStatusRunning && out.Status != types.ExecutionStatusPendingRedrive, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("describe execution: %w: %w", fault.Transient, err)
+		}
 	}
-	if err != nil {
-		return false, fmt.Errorf("describe execution: %w: %w", fault.Transient, err)
-	}
-	return out.Status != types.ExecutionStatusRunning && out.Status != types.ExecutionStatusPendingRedrive, nil
 }
 
 // Input gives the execution's input.

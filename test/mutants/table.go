@@ -37,6 +37,7 @@ var table = []Mutant{
 	{"a dead owner's lock is taken without the way back", prepare, "",
 		"if _, err := recover.settle(ctx, access, ro.Service, rec, \"its owner ended without giving the lock back\"); err != nil {",
 		"if err := error(nil); err != nil {\n\t\t_ = recover", "6", flow, "TestADeadOwnersLockIsTakenOverAfterItsWayBack"},
+	{"who has just begun, and is unknown yet, has ended", "internal/stepfunctions/stepfunctions.go", "", "errors.As(err, &unknown) && again:", "errors.As(err, &unknown) && (again || true):", "6", "internal/stepfunctions", "TestWhatIsUnknownForAMomentHasNotEnded"},
 	{"a freeze is not heeded", prepare, "", "if rec.Freeze.Lasts(s.Clock.Now()) {", "if false {", "6", flow, "TestFreezes/of_the_service"},
 	{"a namespace's freeze is not heeded", prepare, "", "if whole.Freeze.Lasts(s.Clock.Now()) {", "if false {", "6", flow, "TestFreezes/of_the_namespace"},
 	{"a freeze keeps users where a dead owner left them", prepare, "", "case first != \"\" || rec.Holder == \"\":", "case first != \"\" || rec.Holder == \"\" || frozen != nil:", "1", flow, "TestAFreezeKeepsNobodyHalfShifted"},
