@@ -24,7 +24,7 @@ type Config struct {
 	// Services get a pipeline each. May be empty: rollouts can be started by hand.
 	Services []Service `json:"services"`
 	// Metrics completes the field metrics of every deploy.json, and is checked by the engine. Its
-	// auth_addresses are where a deploy.json may have a secret of Secrets sent, beside its address.
+	// auth_addresses are where a deploy.json may have a secret of Secrets or signed requests sent, beside its address.
 	Metrics json.RawMessage `json:"metrics"`
 	// Workspaces are the ARNs of the Amazon Managed Prometheus workspaces to ask, Secrets those of
 	// the secrets that the field metrics of deploy.json files refers to.

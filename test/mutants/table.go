@@ -187,7 +187,10 @@ var table = []Mutant{
 	{"a shared Service may take users past the route", "internal/spec/judge.go", "", `(kind == "LoadBalancer" || kind == "NodePort")`, "false", "2", "internal/spec", "TestJudgeable"},
 	{"a template takes any name in the mesh", "internal/spec/confine.go", "", "\tc.meshName()\n", "", "10", "internal/spec", "TestBadTemplates/mesh_name_of_another"},
 	{"the weights of another route than the template's are moved", "internal/spec/together.go", "", "\tc.ownRoute(docs, router)\n", "", "9", "internal/spec", "TestARouteBesideTheTemplatesOwnIsRefused"},
-	{"deploy.json has the engine's secrets sent anywhere", "internal/metric/meters/auth.go", "", `if !c.Auth.sends() || c.Address == "" {`, "if true {", "10", "internal/metric/meters", "TestASecretGoesToAddressesThatTheEngineKnows"},
+	{"deploy.json has the engine's secrets sent anywhere", "internal/metric/meters/auth.go", "", `if c.Auth == (Auth{}) || c.Address == "" {`, "if true {", "10", "internal/metric/meters", "TestASecretGoesToAddressesThatTheEngineKnows"},
+	{"deploy.json has requests with sigv4 sent anywhere", "internal/metric/meters/auth.go", "", "if c.Auth.SigV4 != nil && workspaces.MatchString(o) {", "if c.Auth.SigV4 != nil {", "10", "internal/metric/meters", "TestASignatureGoesToAddressesThatTheEngineKnows"},
+	{"a bucket may get requests with sigv4", "internal/metric/meters/auth.go", "", "([a-z]+(?:-[a-z]+)+-[0-9]+)", "([a-z0-9-]+)", "10", "internal/metric/meters", "TestASignatureGoesToAddressesThatTheEngineKnows"},
+	{"requests with sigv4 go out in the clear", "internal/metric/meters/auth.go", "", "a != (Auth{}) {", `(a.Bearer != "" || a.Basic != nil) {`, "10", "internal/metric/meters", "TestASignatureGoesToAddressesThatTheEngineKnows"},
 
 	{"an address with a zone is not looked up", "internal/egress/egress.go", "", `a.Unmap().WithZone("")`, "a.Unmap()", "10", "internal/egress", "TestCheck"},
 	{"another site's page may use the local API", "internal/local/api.go", "", "if err != nil || u.Host != r.Host {", "if _ = u; err != nil {", "10", "internal/local", "TestAPIRefuses"},

@@ -46,7 +46,8 @@ type Config struct {
 	// engine's configuration may say so.
 	AllowLoopback bool `json:"allow_loopback,omitempty"`
 	// AuthAddresses are addresses beside the engine's own to which a document may have a secret
-	// sent that it names; scheme, host and port count. Only the engine's configuration may say so.
+	// sent that it names, or signed requests; scheme, host and port count. Signed ones go to Amazon
+	// Managed Prometheus without. Only the engine's configuration may say so.
 	AuthAddresses []string `json:"auth_addresses,omitempty"`
 
 	// own says that the address is the engine's.
@@ -125,8 +126,8 @@ func Parse(data []byte) (Config, error) {
 // A document with a provider of its own gets nothing from those of another one,
 // and one with an address of its own gets neither the engine's credentials nor
 // its certificate authorities: they would be sent to whomever it names. For the
-// same reason one that names a secret itself is refused, unless the address is
-// the engine's or among its AuthAddresses.
+// same reason one that asks for credentials itself is refused, unless the address
+// is the engine's, among its AuthAddresses or, for a signature, AWS's own.
 func Merge(engine, document Config) (Config, error) {
 	if document.AllowLoopback {
 		return Config{}, fmt.Errorf("metrics.allow_loopback: %w: it is the engine's to say", fault.Invalid)

@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
-	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -177,14 +175,9 @@ func (c Config) authorize(ctx context.Context, clk clock.Clock) (prometheus.Auth
 	return nil, nil, nil
 }
 
-// workspace is the host of an Amazon Managed Prometheus workspace.
-var workspace = regexp.MustCompile(`^aps-workspaces(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com|api\.aws)(?:\.cn)?$`)
-
 func (c Config) signingRegion() string {
-	if u, err := url.Parse(c.Address); err == nil && c.Region == "" {
-		if m := workspace.FindStringSubmatch(u.Hostname()); m != nil {
-			return m[1]
-		}
+	if m := workspaces.FindStringSubmatch(origin(c.Address)); m != nil && c.Region == "" {
+		return m[1]
 	}
 	return c.Region
 }

@@ -188,11 +188,12 @@ func TestASecretGoesToAddressesThatTheEngineKnows(t *testing.T) {
 		"another path there":                  {engine, `{"address":"https://prometheus.example:443/b",` + bearer + `}`, true},
 		"an address of its own":               {engine, `{"address":"https://team.example",` + bearer + `}`, false},
 		"an address of its own, with basic":   {engine, `{"address":"https://team.example",` + basic + `}`, false},
-		"an address of its own, signed":       {engine, `{"address":"https://team.example","auth":{"sigv4":{}}}`, true},
+		"an address of its own, signed":       {engine, `{"address":"https://team.example","auth":{"sigv4":{}}}`, false},
 		"an address of its own, without auth": {engine, `{"address":"https://team.example"}`, true},
 		"another port":                        {engine, `{"address":"https://prometheus.example:9090/a",` + bearer + `}`, false},
 		"another scheme":                      {engine, `{"address":"http://prometheus.example/a",` + bearer + `}`, false},
 		"the engine's host as a user":         {engine, `{"address":"https://prometheus.example@team.example/a",` + bearer + `}`, false},
+		"AWS's address":                       {engine, `{"address":"https://aps-workspaces.eu-west-1.amazonaws.com",` + bearer + `}`, false},
 		"a listed address":                    {listed, `{"address":"https://team.example/x",` + bearer + `}`, true},
 		"an address that is not listed":       {listed, `{"address":"https://other.example",` + bearer + `}`, false},
 		"an engine without an address":        {``, `{"provider":"prometheus","address":"https://team.example",` + bearer + `}`, false},
@@ -212,6 +213,53 @@ func TestASecretGoesToAddressesThatTheEngineKnows(t *testing.T) {
 				t.Errorf("Merge() = %v; want ok %v", err, tt.ok)
 			}
 		})
+	}
+}
+
+// Beside a signature goes the token of the engine's session.
+func TestASignatureGoesToAddressesThatTheEngineKnows(t *testing.T) {
+	offline(t)
+	const engine = `{"provider":"prometheus","address":"http://prometheus.example/a","region":"eu-west-1","auth_addresses":["https://team.example","http://plain.example"]}`
+	const nobodys, plain = "one of auth_addresses", "https is expected"
+	for address, want := range map[string]string{
+		"http://prometheus.example/a": "",
+		"https://team.example/x":      "",
+		"https://other.example":       nobodys,
+		"https://team.example:8443":   nobodys,
+		"http://plain.example":        plain,
+		"https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1":               "",
+		"https://APS-Workspaces.eu-west-1.amazonaws.com:443/workspaces/ws-1":           "",
+		"https://aps-workspaces-fips.us-gov-west-1.amazonaws.com":                      "",
+		"https://aps-workspaces.ap-southeast-5.api.aws":                                "",
+		"https://aps-workspaces-fips.us-east-1.api.aws":                                "",
+		"https://aps-workspaces.cn-north-1.amazonaws.com.cn":                           "",
+		"https://aps-workspaces.cn-northwest-1.api.amazonwebservices.com.cn":           "",
+		"http://aps-workspaces.eu-west-1.amazonaws.com":                                nobodys,
+		"https://aps-workspaces.eu-west-1.amazonaws.com:8443":                          nobodys,
+		"https://aps-workspaces.eu-west-1.amazonaws.com.example":                       nobodys,
+		"https://example/aps-workspaces.eu-west-1.amazonaws.com":                       nobodys,
+		"https://aps-workspaces.eu-west-1.amazonaws.com@other.example":                 nobodys,
+		"https://other-aps-workspaces.eu-west-1.amazonaws.com":                         nobodys,
+		"https://aps-workspaces.eu-west-1xamazonaws.com":                               nobodys,
+		"https://aps-workspaces.eu-west-1.api.aws.cn":                                  nobodys,
+		"https://aps-workspaces.s3.amazonaws.com":                                      nobodys, // anybody's bucket
+		"https://aps-workspaces.s3-eu-west-1.amazonaws.com":                            nobodys,
+		"https://aps-workspaces.s3.eu-west-1.amazonaws.com":                            nobodys,
+		"https://vpce-0a1b-aps-workspaces.aps-workspaces.eu-west-1.vpce.amazonaws.com": nobodys,
+	} {
+		m, err := open(engine, fmt.Sprintf(`{"address":%q,"auth":{"sigv4":{}}}`, address))
+		if want == "" && (m == nil || err != nil) || want != "" && (m != nil || fault.Of(err) != fault.Invalid || !strings.Contains(fmt.Sprint(err), want)) {
+			t.Errorf("Open(%s) = %v; want %q", address, err, want)
+		}
+	}
+}
+
+func TestARefusedAddressIsToldWithoutItsUser(t *testing.T) {
+	_, err := open(``, `{"provider":"prometheus","address":"https://me:hunter2@Team.example/x","auth":{"sigv4":{}}}`)
+	const want = `metrics.address beside metrics.auth: found "https://team.example:443": Canary.Invalid: ` +
+		`the engine's own address, one of auth_addresses of its metrics settings or, for sigv4, https://aps-workspaces.REGION.amazonaws.com is expected`
+	if fmt.Sprint(err) != want {
+		t.Errorf("Open() = %v; want %s", err, want)
 	}
 }
 
