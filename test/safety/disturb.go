@@ -51,6 +51,9 @@ func (r *run) recovered(f *function, x any) {
 
 type functionKey struct{}
 
+// tellings is how often the rule's function fails until it is called no more; on AWS its event is put aside then.
+const tellings = 10
+
 // lambdaLimit is how long a function runs where its task has no limit of its own.
 const lambdaLimit = 15 * time.Minute
 
@@ -74,7 +77,7 @@ func (r *run) invoke(ctx context.Context, f *function, input json.RawMessage, h 
 	if !inTask {
 		r.hooks[text] += r.clock.Now().Format("15:04:05.999999999 ")
 	}
-	if !inTask && r.orphaned {
+	if !inTask && (r.orphaned || r.untold == tellings) {
 		return json.RawMessage(`{}`), nil
 	}
 	if !r.enter(f) {
@@ -106,6 +109,9 @@ func (r *run) invoke(ctx context.Context, f *function, input json.RawMessage, h 
 	}
 	if f.name == "rollback" {
 		r.wayBack = err
+	}
+	if !inTask && err != nil {
+		r.untold++
 	}
 	if f.name == "hold" && err == nil {
 		r.holds()
@@ -342,6 +348,7 @@ func (r *run) act(k Kind) {
 		r.afterwards(time.Hour, "redrive", func() {
 			if _, err := r.engine.Redrive(r.main(), ""); err == nil {
 				r.mark("an execution was redriven")
+				r.redriven = r.clock.Now()
 			}
 		})
 	default:

@@ -88,6 +88,9 @@ func (r *run) longest() time.Duration {
 			d += delays[k]
 		}
 	}
+	if !r.redriven.IsZero() {
+		d += r.redriven.Sub(start)
+	}
 	return d
 }
 

@@ -152,7 +152,7 @@ var calm = append([]Kind{Abort, Pause, Resume, PauseResume, PromoteNow, Silence,
 
 // delays are what a fault may add to an execution's time.
 var delays = map[Kind]time.Duration{
-	Stuck: 30 * time.Minute, Deaf: deafFor, Redrive: time.Hour, RouteGone: putBackAfter, StableBlinks: time.Minute, SilenceEnds: time.Minute,
+	Stuck: 30 * time.Minute, Deaf: deafFor, RouteGone: putBackAfter, StableBlinks: time.Minute, SilenceEnds: time.Minute,
 }
 
 // deafFor is how long a controller is deaf, putBackAfter how long a route is away.

@@ -79,7 +79,7 @@ func (r *run) identity(f *function) stamp {
 		}
 	}
 	b = fmt.Appendf(b, "later %v hooks %v ", r.later, r.hooks)
-	b = fmt.Appendf(b, "ready %v dead %v edited %v late %v back %v", r.ready, r.noPods, r.edited, r.lateOps, r.wayBack != nil)
+	b = fmt.Appendf(b, "ready %v dead %v edited %v late %v back %v untold %d redriven %d", r.ready, r.noPods, r.edited, r.lateOps, r.wayBack != nil, r.untold, r.redriven.UnixNano())
 	b = fmt.Appendf(b, "lost %q gap %d orphaned %t hindered %t ", r.lost, r.gap.UnixNano(), r.orphaned, r.hindered)
 	b = r.web.appendState(b)
 	r.buffer = b

@@ -90,6 +90,8 @@ type run struct {
 	hindered bool            // something struck that may stand against a person's word
 	cut      bool
 	wayBack  error // of the last run of Rollback
+	untold   int   // how often the rule's function failed
+	redriven time.Time
 	tokens   int
 
 	version, worldAt int // counts what may have changed the world
