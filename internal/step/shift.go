@@ -62,8 +62,8 @@ func (s ShiftWeight) Run(ctx context.Context, ev Event) (Shift, error) {
 	return out, nil
 }
 
-// fresh is how old the word may be that leads here.
-const fresh = time.Minute
+// fresh is how old the word may be that leads here. In a rollout that goes on it is not a second old.
+const fresh = 10 * time.Second
 
 // open opens the cluster. Where the word that leads here is old, the lock is looked at: an execution that is redriven the next
 // day has ended long ago, and a route that was made anew since has no fence to tell it.
