@@ -251,6 +251,9 @@ func (r *run) before(op string) error {
 	return r.end(f, op, end)
 }
 
+// routeWrites name the revision of the route that they were made for: one that was made anew turns them away.
+var routeWrites = []string{"traffic.Shift", "traffic.Match", "traffic.Settle"}
+
 // end is what becomes of a call.
 func (r *run) end(f *function, op string, k Kind) error {
 	if k == Stuck && op == asking {
@@ -275,12 +278,16 @@ func (r *run) end(f *function, op string, k Kind) error {
 		r.mark(lateWrite)
 		r.lateOps[op] = true
 		r.waits(f)
+		sent := r.clock.Now()
 		_ = r.clock.Sleep(context.Background(), 30*time.Minute)
 		r.current = f
 		if r.dies(f) {
 			panic(killed{})
 		}
 		r.know(f, "woke")
+		if slices.Contains(routeWrites, op) && r.gap.After(sent) {
+			return fmt.Errorf("injected: %w", fault.Conflict)
+		}
 	case Lost, KillAfter:
 		f.next = append(f.next, k)
 	}
