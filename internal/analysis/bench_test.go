@@ -139,3 +139,17 @@ func BenchmarkTimeToSee(b *testing.B) {
 		alphaFive().TimeToSee(Traffic{PerSecond: 10, Weight: 1}, 0.01, 0.02)
 	}
 }
+
+// A plan of a hundred steps is a hundred answers, and little traffic or a small rise makes none of them slow.
+func BenchmarkTimeToSeeOfAPlan(b *testing.B) {
+	p := Policy{Comparison: DefaultComparison()}
+	for _, change := range [][2]float64{{0.05, 0.07}, {0.01, 0.013}, {0, 0.0006}, {0.1, 0.14}} {
+		b.Run(fmt.Sprintf("%v to %v at a hundred weights", change[0], change[1]), func(b *testing.B) {
+			for b.Loop() {
+				for weight := range 100 {
+					p.TimeToSee(Traffic{PerSecond: 1, Weight: weight}, change[0], change[1])
+				}
+			}
+		})
+	}
+}

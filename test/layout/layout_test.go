@@ -65,7 +65,7 @@ var allowed = map[string][]string{
 	// the engine over the drivers in memory, for the tests of what stands above it
 	"internal/engine/enginetest": {"internal/*"},
 	// edge
-	"internal/stepfunctions": {"internal/fault", "internal/task"},
+	"internal/stepfunctions": {"internal/clock", "internal/fault", "internal/task"},
 	"internal/platform":      {"internal/clock", "internal/egress", "internal/fault", "internal/hook", "internal/kube", "internal/kube/*", "internal/metric", "internal/metric/meters", "internal/step", "internal/stepfunctions", "internal/task", "internal/traffic", "internal/traffic/routers"},
 	"internal/lambdahost":    {"internal/*"},
 	"internal/alarm":         {"internal/story", "internal/step", "internal/rollout", "internal/fault", "internal/clock", "internal/task"},
