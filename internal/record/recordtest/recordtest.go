@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(t *testing.T) (record.Store, workload.Service))
 		"what is emptied stays empty":                    emptied,
 		"a write from an old reading loses":              stale,
 		"of two acquirers one wins":                      race,
+		"what writers at once are told fits one order":   linearizable,
 		"records of two services are apart":              apart,
 		"a namespace's record is apart from a service's": ofNamespace,
 	} {
