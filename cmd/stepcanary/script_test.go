@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
@@ -20,7 +21,7 @@ import (
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
 
-// TestMain keeps the machine's own AWS settings and the steps' log out of the tests.
+// TestMain keeps the machine's own AWS settings and the steps' log out of the tests, and fails where a goroutine is left.
 func TestMain(m *testing.M) {
 	for _, e := range os.Environ() {
 		if name, _, _ := strings.Cut(e, "="); strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "STEPCANARY_") {
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	os.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // TestScripts runs testdata/*.txtar, which show the command as people use it. Time is

@@ -5,12 +5,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/clock"
@@ -137,8 +138,8 @@ func TestNeitherTemplateNorTokenIsLogged(t *testing.T) {
 	}
 }
 
-// TestMain keeps the other tests' log out of the output.
+// TestMain keeps the other tests' log out of the output, and fails where a goroutine is left.
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }

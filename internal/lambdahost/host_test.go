@@ -19,17 +19,18 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambda/messages"
+	"go.uber.org/goleak"
 
 	"github.com/stepcanary/stepcanary/internal/lambdahost"
 )
 
-// The test's own binary is the function: with the Runtime API in its environment it serves calls.
+// The test's own binary is the function: with the Runtime API in its environment it serves calls. A goroutine that is left is a failure.
 func TestMain(m *testing.M) {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
 		lambda.Start(serve)
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func serve(ctx context.Context, in struct{ Do, Path string }) (map[string]any, error) {

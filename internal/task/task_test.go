@@ -6,22 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/task"
 )
 
-// TestMain keeps the log out of the output.
+// TestMain keeps the log out of the output, and fails where a goroutine is left.
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 const anEvent = `{"execution": "arn:x", "state": "Hold", "token": "key"}`

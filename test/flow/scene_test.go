@@ -5,9 +5,10 @@ package flow_test
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/clock"
@@ -221,8 +222,8 @@ func (s *scene) record() record.Record {
 	return rec
 }
 
-// TestMain keeps the steps' log out of a passing test's output.
+// TestMain keeps the steps' log out of a passing test's output, and fails where a goroutine is left.
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
