@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stepcanary/stepcanary/internal/egress"
 	"github.com/stepcanary/stepcanary/internal/fault"
@@ -98,5 +99,19 @@ func TestTransportChecksTheResolvedAddress(t *testing.T) {
 func TestTransportUsesNoProxy(t *testing.T) {
 	if p := (egress.Policy{}).Transport().Proxy; p != nil {
 		t.Error("the transport may use a proxy, which would connect to what is forbidden")
+	}
+}
+
+func TestATransportWaitsForNothingWithoutEnd(t *testing.T) {
+	tr := (egress.Policy{}).Transport()
+	for name, d := range map[string]time.Duration{
+		"the TLS handshake": tr.TLSHandshakeTimeout, "a response's header": tr.ResponseHeaderTimeout, "the next request of a connection": tr.IdleConnTimeout,
+	} {
+		if d < time.Second || d > time.Minute {
+			t.Errorf("the transport waits for %s for %v; want a second to a minute", name, d)
+		}
+	}
+	if n := tr.MaxResponseHeaderBytes; n < 1<<10 || n > 1<<20 {
+		t.Errorf("the transport takes %d bytes of headers; want a bound", n)
 	}
 }

@@ -243,6 +243,21 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
+// Where plain text may go to this machine, it may go nowhere else.
+func TestPlainTextStaysOnThisMachine(t *testing.T) {
+	c := hook.New(hook.Options{Clock: clock.NewVirtual(now), Egress: egress.Policy{Loopback: true, Private: true}})
+	for url, allowed := range map[string]bool{
+		"http://localhost:9001/": true, "http://127.0.0.1:9001/": true, "http://[::1]:9001/": true,
+		"http://gate.example/": false, "http://localhost.gate.example/": false, "http://10.0.0.7/": false, "http://[fd12::1]/": false,
+	} {
+		g := gate()
+		g.URL = url
+		if err := c.CheckGate(g); (err == nil) != allowed {
+			t.Errorf("CheckGate() of %s = %v; want allowed %t", url, err, allowed)
+		}
+	}
+}
+
 // A name that leads to this machine stands for one that leads to a metadata
 // address: both are refused after the name was resolved.
 func TestAForbiddenAddressIsNotReachedByAName(t *testing.T) {

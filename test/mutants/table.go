@@ -193,6 +193,7 @@ var table = []Mutant{
 	{"requests with sigv4 go out in the clear", "internal/metric/meters/auth.go", "", "a != (Auth{}) {", `(a.Bearer != "" || a.Basic != nil) {`, "10", "internal/metric/meters", "TestASignatureGoesToAddressesThatTheEngineKnows"},
 
 	{"an address with a zone is not looked up", "internal/egress/egress.go", "", `a.Unmap().WithZone("")`, "a.Unmap()", "10", "internal/egress", "TestCheck"},
+	{"a webhook in plain text may go anywhere", "internal/hook/hook.go", "func loopback(", `return host == "localhost" ||`, "return true ||", "10", "internal/hook", "TestPlainTextStaysOnThisMachine"},
 	{"another site's page may use the local API", "internal/local/api.go", "", "if err != nil || u.Host != r.Host {", "if _ = u; err != nil {", "10", "internal/local", "TestAPIRefuses"},
 	{"the local API listens to other machines", "internal/local/api.go", "", "if !at.IP.IsLoopback() {", "if false {", "10", "internal/local", "TestListenStaysOnLoopback"},
 
