@@ -3,6 +3,7 @@
 //
 //	go run ./test/mutants              all of them
 //	go run ./test/mutants -only fence  those whose name matches it
+//	go run ./test/mutants -every 10    one in ten, others    at each commit
 //	go run ./test/mutants -list        the table, as Markdown
 //
 // The tree itself is not touched: the compiler gets the changed file by -overlay. Each test
@@ -19,19 +20,21 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 func main() {
 	only := flag.String("only", "", "run the mutants whose name matches this expression")
+	every := flag.Int("every", 1, "run one in so many, others at each commit")
 	list := flag.Bool("list", false, "print the table and run nothing")
 	flag.Parse()
 	if *list {
 		printTable()
 		return
 	}
-	if err := run(*only); err != nil {
+	if err := run(*only, *every); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
@@ -44,7 +47,7 @@ func printTable() {
 	}
 }
 
-func run(only string) error {
+func run(only string, every int) error {
 	wanted, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -58,14 +61,18 @@ func run(only string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	turn, err := commits(every)
+	if err != nil {
+		return err
+	}
 	var mutants []Mutant
-	for _, m := range table {
-		if wanted.MatchString(m.Name) {
+	for i, m := range table {
+		if wanted.MatchString(m.Name) && i%every == turn {
 			mutants = append(mutants, m)
 		}
 	}
 	if len(mutants) == 0 {
-		return fmt.Errorf("no mutant is named %q", only)
+		return fmt.Errorf("no mutant of this turn is named %q", only)
 	}
 	if err := sound(root, mutants); err != nil {
 		return err
@@ -96,6 +103,25 @@ func moduleRoot() (string, error) {
 		return "", fmt.Errorf("find go.mod: %w", err)
 	}
 	return filepath.Dir(strings.TrimSpace(string(out))), nil
+}
+
+// commits counts those that lead here, as the rest of a division: the turn of this commit.
+func commits(every int) (int, error) {
+	if every < 1 {
+		return 0, fmt.Errorf("-every %d: at least 1 is expected", every)
+	}
+	if every == 1 {
+		return 0, nil
+	}
+	out, err := exec.Command("git", "rev-list", "--count", "HEAD").Output()
+	if err != nil {
+		return 0, fmt.Errorf("count the commits: %w", err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		return 0, fmt.Errorf("count the commits: %w", err)
+	}
+	return n % every, nil
 }
 
 // try runs the mutant's test on the changed code.
