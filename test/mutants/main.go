@@ -3,7 +3,7 @@
 //
 //	go run ./test/mutants              all of them
 //	go run ./test/mutants -only fence  those whose name matches it
-//	go run ./test/mutants -every 10    one in ten, others    at each commit
+//	go run ./test/mutants -every 10    one in ten, others at each commit
 //	go run ./test/mutants -list        the table, as Markdown
 //
 // The tree itself is not touched: the compiler gets the changed file by -overlay. Each test
