@@ -178,6 +178,8 @@ func (w *watcher) watch(ctx context.Context) (Watch, error) {
 		switch {
 		case d.AskGates && w.gates.busy():
 			pause = whileAsking
+		case d.Action == rollout.Advance || d.Action == rollout.Promote:
+			return w.answer(ctx, d), stands(ctx, w.access, w.ro, w.shift.Weight)
 		case d.Action != rollout.Watch || !now.Before(end) || len(w.out.Intervals) >= mostIntervals:
 			return w.answer(ctx, d), nil
 		default:
@@ -188,6 +190,23 @@ func (w *watcher) watch(ctx context.Context) (Watch, error) {
 		}
 		pause = max(time.Millisecond, pause)
 	}
+}
+
+// stands makes sure that a weight is in force still. Somebody, or a tool that holds the route to what is in git, may have
+// taken it back; what was measured since says nothing about the canary then, where the source counts all versions together.
+func stands(ctx context.Context, access Access, ro Rollout, weight rollout.Weight) error {
+	router, err := access.Router(ro.Router)
+	if err != nil {
+		return err
+	}
+	state, err := router.Await(ctx, ro.Route, ro.Split(weight), patience)
+	if err != nil {
+		return fmt.Errorf("look for %d %% on %s: %w", weight, ro.Route.Route, err)
+	}
+	if !state.InForce {
+		return fmt.Errorf("look for %d %% on %s: %w: it was in force, and is not any more: %s", weight, ro.Route.Route, fault.NotObserved, state.Why)
+	}
+	return nil
 }
 
 // sliceEnd is when this look is over. It ends with the hold, so that the history tells at once what a step that
@@ -291,7 +310,7 @@ func (w *watcher) broken() string {
 	switch {
 	case st.Fatal:
 		return w.ro.Canary.Name + ": " + st.Problem
-	case w.served && st.Desired > 0 && st.Ready == 0:
+	case w.served && st.Ready == 0:
 		text := fmt.Sprintf("%s has no ready pod at %d %%", w.ro.Canary.Name, w.shift.Weight)
 		if st.Problem != "" {
 			text += ": " + st.Problem

@@ -179,13 +179,19 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 
 // sweep removes versions of ours that no rollout knows any more: a function that was stuck may
 // have applied one after its rollout had ended. None of them has traffic: the route was read, or there is none
-// and never was one.
+// and never was one. What may not be removed stays, and people are told: the lock is taken by now, and it does no harm.
 func (s Prepare) sweep(ctx context.Context, access Access, ro Rollout, versions []workload.Version) error {
 	for _, v := range versions {
 		if v.Name == ro.Stable.Name || v.Name == ro.Canary.Name {
 			continue
 		}
-		if err := access.Cluster.Remove(ctx, ro.Service, v); err != nil {
+		err := access.Cluster.Remove(ctx, ro.Service, v)
+		switch {
+		case errors.Is(err, fault.Invalid):
+			_ = access.Cluster.Tell(ctx, ro.Service, workload.Note{
+				On: v.Deployment, Reason: "LeftOver", Message: fmt.Sprintf("%s is left over and cannot be removed: %v", v.Name, err), Warning: true,
+			})
+		case err != nil:
 			return fmt.Errorf("remove %s, which is left over: %w", v.Name, err)
 		}
 	}
@@ -259,11 +265,16 @@ func (s Prepare) suits(doc spec.Spec, tmpl spec.Template, ro Rollout) error {
 	return nil
 }
 
-// next is the version that the rollout would make. Where the Lease is gone, what is there tells which numbers were used.
+// next is the version that the rollout would make. Where the Lease is gone, what is there tells which numbers were used: none
+// is above the highest that is seen by more than there were rollouts, which the route's fence counts. A removal that is
+// stuck since then must not find its version's name again.
 func next(ro Rollout, rec record.Record, versions []workload.Version, image string) workload.Version {
 	number := max(rec.Number, ro.Stable.Number)
 	for _, v := range versions {
 		number = max(number, v.Number)
+	}
+	if rec.Number == 0 {
+		number += int(rec.Epoch)
 	}
 	number++
 	name := workload.VersionName(ro.Service.Name, number)

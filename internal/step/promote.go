@@ -2,6 +2,7 @@ package step
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,8 +51,10 @@ func (s Promote) Run(ctx context.Context, ev Event) (End, error) {
 		if err := f.drained(ctx, rec.Canary); err != nil {
 			return End{}, err
 		}
-		rec.Phase = record.Promoted
-		if rec, err = access.Records.Write(ctx, ro.Service, rec); err != nil {
+		if err := stands(ctx, access, ro, 100); err != nil {
+			return End{}, err
+		}
+		if rec, err = f.write(ctx, rec, func(r *record.Record) { r.Phase = record.Promoted }); err != nil {
 			return End{}, fmt.Errorf("record %s as stable: %w", ro.Canary.Name, err)
 		}
 	}
@@ -83,7 +86,7 @@ func (f finish) drained(ctx context.Context, canary workload.Version) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("follow %s: %w", canary.Name, err)
-		case st.Fatal || st.Desired > 0 && st.Ready == 0:
+		case st.Fatal || st.Ready == 0:
 			return fmt.Errorf("promote %s: %w: it has no ready pod any more, before the old version was removed: %s", canary.Name, fault.NotReady, st.Problem)
 		case !f.Now().Before(end):
 			return nil
@@ -153,10 +156,12 @@ func (f finish) release(ctx context.Context, rec record.Record, stable workload.
 	if outcome == OutcomeRolledBack {
 		on = rec.Stable.Deployment
 	}
-	rec.Last = record.End{Execution: rec.Holder, Outcome: outcome, Reason: reason, At: end.At}
-	rec.Holder, rec.Acquired, rec.Phase = "", time.Time{}, ""
-	rec.Stable, rec.Canary = stable, workload.Version{}
-	if _, err := f.access.Records.Write(ctx, f.service, rec); err != nil {
+	_, err := f.write(ctx, rec, func(r *record.Record) {
+		r.Last = record.End{Execution: r.Holder, Outcome: outcome, Reason: reason, At: end.At}
+		r.Holder, r.Acquired, r.Phase = "", time.Time{}, ""
+		r.Stable, r.Canary = stable, workload.Version{}
+	})
+	if err != nil {
 		return End{}, fmt.Errorf("give back the lock of %s: %w", f.service.Name, err)
 	}
 	_ = f.access.Cluster.Tell(ctx, f.service, workload.Note{
@@ -164,6 +169,27 @@ func (f finish) release(ctx context.Context, rec record.Record, stable workload.
 	})
 	return end, nil
 }
+
+// write changes the record, on top of what others wrote while the lock was held: whoever joins the queue, and whoever freezes
+// the service. Without that the drain would be waited for once more for each of them.
+func (f finish) write(ctx context.Context, rec record.Record, change func(*record.Record)) (record.Record, error) {
+	for try := 1; ; try++ {
+		next := rec
+		change(&next)
+		written, err := f.access.Records.Write(ctx, f.service, next)
+		if !errors.Is(err, fault.Conflict) || try == writes {
+			return written, err
+		}
+		now, failed := f.access.Records.Read(ctx, f.service)
+		if failed != nil || now.Holder != rec.Holder || now.Epoch != rec.Epoch || now.Phase != rec.Phase {
+			return rec, err
+		}
+		rec = now
+	}
+}
+
+// writes is how often a write of the record is made anew after it lost against another one.
+const writes = 5
 
 func (f finish) route(rec record.Record) traffic.Target {
 	return traffic.Target{Namespace: f.service.Namespace, Route: rec.Route}

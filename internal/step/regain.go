@@ -39,7 +39,8 @@ func (s Rollback) regain(ctx context.Context, access Access, ev Event, ro Rollou
 			return rec, false, err
 		}
 	}
-	rec.Holder, rec.Epoch, rec.Number = ev.Execution, lost.Epoch, max(rec.Number, lost.Canary.Number)
+	// An epoch of its own: with the record went the word on how far the rollout was, and a write of its end may be under way.
+	rec.Holder, rec.Epoch, rec.Number = ev.Execution, lost.Epoch+1, max(rec.Number, lost.Canary.Number)
 	rec.Stable, rec.Canary, rec.Router, rec.Route = lost.Stable, lost.Canary, lost.Router, lost.Route.Route
 	return s.retake(ctx, access, ro, rec)
 }
@@ -66,7 +67,7 @@ func howFar(ctx context.Context, access Access, lost Rollout) (record.Phase, err
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return "", fmt.Errorf("read route %s: %w", lost.Route.Route, err)
 	}
-	if lost.Stable.Name != "" && state.Fence.Epoch == lost.Epoch && state.Fence.Seq > rollout.Last {
+	if lost.Stable.Name != "" && state.Fence.Epoch >= lost.Epoch && state.Fence.Seq > rollout.Last {
 		return record.Staying, nil
 	}
 	return record.Rolling, nil

@@ -201,11 +201,13 @@ func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.
 		}
 		if !fit {
 			// Written first, so that a twin of this run that finds stable alive again is too late, and undoes nothing.
-			rec.Phase = record.Staying
-			if rec, err = access.Records.Write(ctx, svc, rec); err != nil {
+			if rec, err = f.write(ctx, rec, func(r *record.Record) { r.Phase = record.Staying }); err != nil {
 				return End{}, fmt.Errorf("record that %s stays: %w", rec.Canary.Name, err)
 			}
 			return f.stay(ctx, rec, why+"; the rollout went back because: "+reason)
+		}
+		if why != "" {
+			reason += "; " + why
 		}
 		if rec, err = f.retreat(ctx, rec); err != nil {
 			return End{}, err
@@ -226,8 +228,7 @@ func (f finish) retreat(ctx context.Context, rec record.Record) (record.Record, 
 			return rec, err
 		}
 	}
-	rec.Phase = record.RolledBack
-	rec, err := f.access.Records.Write(ctx, f.service, rec)
+	rec, err := f.write(ctx, rec, func(r *record.Record) { r.Phase = record.RolledBack })
 	if err != nil {
 		return rec, fmt.Errorf("record the way back of %s: %w", f.service.Name, err)
 	}
@@ -241,6 +242,9 @@ func (f finish) fit(ctx context.Context, rec record.Record) (fit bool, why strin
 		return true, "", nil
 	}
 	stable, err := f.status(ctx, rec.Stable, standFor)
+	if errors.Is(err, fault.Invalid) { // no right to see pods, say: it served when the rollout began
+		return true, fmt.Sprintf("whether %s has ready pods could not be seen: %v", rec.Stable.Name, err), nil
+	}
 	if err != nil || stable.Ready > 0 {
 		return true, "", err
 	}

@@ -54,20 +54,26 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 			err = closed(ctx, router, ro, state, name)
 		}
 	}
-	if name == "" || err != nil {
+	if err != nil {
 		return out, err
 	}
-	for _, v := range versions {
-		if v.Name == name {
-			out.stable = v
-			return out, nil
-		}
+	if i := slices.IndexFunc(versions, func(v workload.Version) bool { return v.Name == name }); i >= 0 {
+		out.stable = versions[i]
+		return out, nil
 	}
-	if out.stable, out.dead, err = s.adopt(ctx, access, ro, name); err == nil && out.stable.Ours {
+	if name != "" {
+		out.stable, out.dead, err = s.adopt(ctx, access, ro, name)
+	}
+	switch {
+	case err != nil:
+		return out, err
+	case out.stable.Ours:
 		return out, fmt.Errorf("read route %s: %w: it names Service %s, which leads to %s past any weights; name %[4]s in it",
 			ro.Route.Route, fault.Refused, name, out.stable.Deployment)
+	case name != rec.Stable.Name:
+		return out, s.switchedOff(ctx, access, ro, rec, versions, state)
 	}
-	return out, err
+	return out, nil
 }
 
 // apartFrom makes sure that the Service of an adopted version does not lead to the new one's pods too: users would reach
@@ -152,13 +158,9 @@ func (s Prepare) moved(ctx context.Context, access Access, ro Rollout, rec recor
 // there, or only what a failed first deployment left. Elsewhere a slip in the route's name, or a route that
 // is being replaced, would have what serves taken for a leftover.
 func (s Prepare) routeless(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) error {
-	there := names(versions, rec.Stable.Name)
-	if rec.Stable.Name != "" && !rec.Stable.Ours {
-		_, gone, err := s.adopt(ctx, access, ro, rec.Stable.Name)
-		if err != nil {
-			return err
-		}
-		there = gone == ""
+	there, err := s.there(ctx, access, ro, rec, versions)
+	if err != nil {
+		return err
 	}
 	switch {
 	case there:
@@ -169,6 +171,29 @@ func (s Prepare) routeless(ctx context.Context, access Access, ro Rollout, rec r
 			ro.Route.Route, fault.Refused)
 	}
 	return nil
+}
+
+// switchedOff refuses a service whose recorded version is there and has none of the users: somebody sent them to a page of
+// their own, or nowhere, and means to bring them back. Taken for a leftover, it would be removed.
+func (s Prepare) switchedOff(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version, state traffic.State) error {
+	if rec.Router != ro.Router || rec.Route != ro.Route.Route {
+		return nil
+	}
+	there, err := s.there(ctx, access, ro, rec, versions)
+	if err != nil || !there {
+		return err
+	}
+	return fmt.Errorf("read route %s: %w: it sends requests to %v, and %s, which is recorded as what serves, is there and gets none; give it its users back, or remove it",
+		ro.Route.Route, fault.Refused, state.Weights, rec.Stable.Name)
+}
+
+// there tells whether the version that is recorded as what serves exists.
+func (s Prepare) there(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) (bool, error) {
+	if rec.Stable.Name == "" || rec.Stable.Ours {
+		return names(versions, rec.Stable.Name), nil
+	}
+	_, gone, err := s.adopt(ctx, access, ro, rec.Stable.Name)
+	return err == nil && gone == "", err
 }
 
 // names tells whether one of the versions has that name.

@@ -71,3 +71,79 @@ func TestTheOnlyVersionThatServesIsNotRemoved(t *testing.T) {
 	}
 	s.settled("checkout-3")
 }
+
+// Whoever joins the queue, or freezes the service, while a promotion drains writes the record too. The promotion is written
+// on top of that, and drains no second time.
+func TestADrainIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	for name, disturb := range map[string]func(*scene){
+		"one who queues": func(s *scene) { s.come(fields{"queue": "24h"}) },
+		"some who queue": func(s *scene) {
+			for i := range 8 {
+				s.clock.AfterFunc(time.Duration(i)*8*time.Minute, func() { s.come(fields{"queue": "24h"}) })
+			}
+		},
+		"a freeze": func(s *scene) {
+			s.rewrite(func(r *record.Record) {
+				r.Freeze = record.Freeze{Reason: "sale", Until: s.clock.Now().Add(time.Minute)}
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := deployed(t, healthyUpTo(12))
+			arn := s.begin(fields{"drain": "10m"})
+			var entered time.Time
+			s.atPromote(func() {
+				entered = s.clock.Now()
+				s.clock.AfterFunc(time.Minute, func() { disturb(s) })
+			})
+			e := s.end(arn)
+			if took := e.Stopped.Sub(entered); e.Status != asl.Succeeded || took > 11*time.Minute {
+				t.Errorf("path %s (%s): the promotion took %v", e.path, e.cause, took)
+			}
+			s.rest()
+		})
+	}
+}
+
+// The same on the way back.
+func TestADrainOfTheWayBackIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 1, "checkout-3": 0})
+	arn := s.begin(fields{"drain": "10m"})
+	var back time.Time
+	s.core.After(func(op string) error {
+		if back.IsZero() && s.records.Peek(service).Phase == record.RolledBack {
+			back = s.clock.Now()
+			s.clock.AfterFunc(time.Minute, func() { s.come(fields{"queue": "24h"}) })
+		}
+		return nil
+	})
+	if e := s.end(arn); e.Stopped.Sub(back) > 11*time.Minute {
+		t.Errorf("path %s (%s): the end took %v", e.path, e.cause, e.Stopped.Sub(back))
+	}
+	s.rest()
+}
+
+// A canary that somebody scales to nothing serves nobody: its users go back at once, however it is judged.
+func TestACanaryThatIsScaledToNothingGoesBack(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]fields{"judged": nil, "by Kubernetes alone": {"strategy": "replace", "percentage_step": nil, "bake": "5m"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := deployed(t, healthyUpTo(2))
+			arn := s.begin(in)
+			var at time.Time
+			s.clock.AfterFunc(90*time.Second, func() {
+				at = s.clock.Now()
+				s.cluster.Scale("shop", "checkout-2", 0)
+			})
+			e := s.end(arn)
+			if took := e.Stopped.Sub(at); e.Status == asl.Succeeded || took > time.Minute {
+				t.Errorf("path %s (%s), %v after it; want the way back at once", e.path, e.cause, took)
+			}
+			s.settled("checkout-1")
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -125,4 +126,50 @@ func TestLeftoversAreRemovedByTheNextRollout(t *testing.T) {
 		t.Errorf("path %s (%s)", e.path, e.cause)
 	}
 	s.settled("checkout-3")
+}
+
+// One that may not be removed stays, and the rollout goes on: the lock is taken by then, and nobody is on it.
+func TestALeftoverThatMayNotBeRemovedStopsNobody(t *testing.T) {
+	t.Parallel()
+	s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-8": 0})
+	objects := []workload.Object{{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "checkout-7", "namespace": "shop"}}}
+	if err := s.cluster.Apply(t.Context(), objects, workload.Ownership{Service: service, Version: 7, Execution: "arn", Replicas: 1}); err != nil {
+		t.Fatal(err)
+	}
+	refused := false
+	s.core.Before(func(op string) error {
+		if op == "workload.Remove" && !refused {
+			refused = true
+			return fmt.Errorf("delete: %w: forbidden", fault.Invalid)
+		}
+		return nil
+	})
+	if e := s.run(nil); e.Status != asl.Succeeded || !refused {
+		t.Errorf("path %s (%s), refused %t", e.path, e.cause, refused)
+	}
+	if rec := s.record(); rec.Holder != "" || rec.Stable.Name != "checkout-8" {
+		t.Errorf("record %+v; want checkout-8, and nobody to hold the lock", rec)
+	}
+	if _, there := s.cluster.Status("shop", "checkout-7", s.clock.Now()); !there {
+		t.Error("checkout-7 is gone; want it there, as nobody may remove it")
+	}
+}
+
+// Where the engine lost the right to see pods in the middle of a rollout, users go back to where they were before.
+func TestTheWayBackNeedsNoSightOfPods(t *testing.T) {
+	t.Parallel()
+	s := deployed(t, healthyUpTo(2))
+	arn := s.begin(nil)
+	blind := false
+	s.clock.AfterFunc(90*time.Second, func() { blind = true })
+	s.core.Before(func(op string) error {
+		if blind && (op == "workload.Next" || op == "workload.Follow") {
+			return fmt.Errorf("watch pods: %w: pods is forbidden", fault.Invalid)
+		}
+		return nil
+	})
+	if e := s.end(arn); e.Status == asl.Succeeded || !strings.Contains(e.cause, "whether checkout-1 has ready pods could not be seen") {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	s.settled("checkout-1")
 }

@@ -2,6 +2,8 @@ package flow_test
 
 import (
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -249,7 +251,7 @@ func TestADeletedLeaseOfARolloutThatEnded(t *testing.T) {
 	})
 	t.Run("on its way back", func(t *testing.T) {
 		t.Parallel()
-		s := deployed(t, healthyUpTo(3))
+		s := deployed(t, healthyUpTo(12))
 		leave(s, half(s), 2)
 		s.router.Script(router.Script{Delay: 15 * time.Second})
 		leave(s, back(s), rollout.Last)
@@ -266,7 +268,7 @@ func TestADeletedLeaseOfARolloutThatEnded(t *testing.T) {
 		if e := s.run(nil); e.Status != asl.Succeeded || !removed {
 			t.Errorf("path %s (%s), removed %t", e.path, e.cause, removed)
 		}
-		s.settled("checkout-3") // the leftover's number is not used again
+		s.settled("checkout-12") // no number that may have been used is used again
 	})
 }
 
@@ -287,7 +289,7 @@ func TestALockThatAnotherOneTookIsNotRegained(t *testing.T) {
 // fence go on where they were.
 func TestALeaseThatIsDeletedBetweenRollouts(t *testing.T) {
 	t.Parallel()
-	s := deployed(t, healthyUpTo(5))
+	s := deployed(t, healthyUpTo(8))
 	for range 2 {
 		s.run(nil)
 	}
@@ -297,7 +299,7 @@ func TestALeaseThatIsDeletedBetweenRollouts(t *testing.T) {
 			t.Errorf("rollout %d after that: %s (%s)", i+1, e.path, e.cause)
 		}
 	}
-	s.settled("checkout-5")
+	s.settled("checkout-8")
 }
 
 // Nothing is taken for a first deployment, and what serves for a leftover, where the route cannot say what serves.
@@ -367,17 +369,19 @@ func TestALockOfSomebodyElseIsNotTaken(t *testing.T) {
 	}
 }
 
-// While the old version drains, somebody's tool puts the route back, and the gateway takes three seconds for a
+// When the promotion is written down, somebody's tool puts the route back, and the gateway takes three seconds for a
 // change: nothing is removed before its users have gone again.
-func TestNothingIsRemovedThatGotUsersBackInTheDrain(t *testing.T) {
+func TestNothingIsRemovedThatGotUsersBackInThePromotion(t *testing.T) {
 	t.Parallel()
 	s := deployed(t, healthyUpTo(2))
-	removed := false
-	s.atPromote(func() {
-		s.clock.AfterFunc(2*time.Second, func() {
+	removed, back := false, false
+	s.core.After(func(op string) error {
+		if op == "record.Write" && !back && s.records.Peek(service).Phase == record.Promoted {
+			back = true
 			s.router.Define(route, weights{"checkout-1": 100, "checkout-2": 0})
 			s.router.Script(router.Script{Delay: 3 * time.Second})
-		})
+		}
+		return nil
 	})
 	s.core.Before(func(op string) error {
 		if op == "workload.Remove" {
@@ -440,5 +444,72 @@ func TestALeaseThatIsDeletedAfterAFirstDeploymentThatFailed(t *testing.T) {
 	if e := s.run(nil); e.Status != asl.Succeeded {
 		t.Errorf("the next one: %s (%s)", e.path, e.cause)
 	}
+	s.settled("checkout-2")
+}
+
+// A service whose users somebody has sent elsewhere by hand, or nowhere, is not rolled out over: what is recorded as
+// serving is no leftover.
+func TestTheRecordedVersionIsNoLeftover(t *testing.T) {
+	t.Parallel()
+	for name, w := range map[string]weights{
+		"sent to a page, its own weight at 0": {"checkout-1": 0, "sorry": 100},
+		"sent to a page, its own name gone":   {"sorry": 100},
+		"switched off":                        {"checkout-1": 0},
+		"sent to a version that is not there": {"checkout-7": 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 1, "sorry": 0})
+			s.cluster.Place("shop", workload.Version{Name: "sorry", Deployment: "sorry", Replicas: 1})
+			s.router.Define(route, w)
+			if e := s.run(nil); e.path != "Prepare Refused" || !strings.Contains(e.cause, "checkout-1, which is recorded as what serves, is there and gets none") {
+				t.Errorf("path %s (%s)", e.path, e.cause)
+			}
+			if st, _ := s.cluster.Status("shop", "checkout-1", s.clock.Now()); st.Ready == 0 {
+				t.Error("checkout-1 is gone")
+			}
+		})
+	}
+}
+
+// A Settle of a promotion that is stuck while the Lease is deleted comes after the way back, which took the lost lock
+// back: it is turned away, and leads nobody to the version that was removed.
+func TestAPromotionThatIsStuckWhileTheLeaseIsLostComesTooLate(t *testing.T) {
+	t.Parallel()
+	s := deployed(t, healthyUpTo(3))
+	arn := s.begin(nil)
+	stuck := false
+	var late error
+	s.core.Before(func(op string) error {
+		if op != "traffic.Settle" || stuck {
+			return nil
+		}
+		stuck = true
+		s.wipe()
+		s.clock.AfterFunc(30*time.Minute, func() {
+			late = s.router.Settle(s.Context(), route, "checkout-2", "checkout-1", rollout.Fence{Epoch: 2, Seq: rollout.Last + 1})
+		})
+		return fmt.Errorf("%w: stuck", fault.Internal)
+	})
+	s.end(arn)
+	s.rest()
+	if !errors.Is(late, fault.Fenced) {
+		t.Errorf("the Settle that came late: %v; want %v", late, fault.Fenced)
+	}
 	s.settled("checkout-1")
+}
+
+// With the Lease goes the number that was used last. Where its version is gone too, no later one takes its name: a removal
+// that is stuck since then would find it.
+func TestANumberIsNotUsedAgainWhenTheLeaseIsGone(t *testing.T) {
+	t.Parallel()
+	s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 1})
+	s.run(nil)
+	s.settled("checkout-1")
+	s.wipe()
+	s.play(map[string]float64{"checkout-1": 0, "checkout-4": 0})
+	if e := s.run(nil); e.Status != asl.Succeeded {
+		t.Errorf("path %s (%s)", e.path, e.cause)
+	}
+	s.settled("checkout-4") // two rollouts, which the route remembers, and the one that is there
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/local"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	"github.com/stepcanary/stepcanary/internal/record"
 	"github.com/stepcanary/stepcanary/internal/rollout"
@@ -214,11 +215,16 @@ func (r *run) checkVersion(on string, rec record.Record) {
 	}
 }
 
-// unrecorded tells whether a version is of an execution that was ended from outside and lost its lock to nobody.
+// uncaught tells whether an execution failed past every Catch.
+func uncaught(d local.Description) bool {
+	return d.Status == asl.Failed && strings.HasPrefix(text(d.Error), "States.")
+}
+
+// unrecorded tells whether a version is of an execution that did not end by itself and lost its lock to nobody.
 // Where its users are back and the record is gone, nothing says that its version was to go.
 func (r *run) unrecorded(v workload.Version) bool {
 	d, err := r.engine.Describe(v.Rollout)
-	return v.Rollout == r.lost && err == nil && d.Status != asl.Failed
+	return v.Rollout == r.lost && err == nil && (d.Status != asl.Failed || uncaught(d))
 }
 
 // only gives the one version that all users are on.
@@ -253,7 +259,7 @@ func (r *run) outcomes() (stuck bool) {
 		if d.Status != asl.Failed {
 			r.mark("an execution ended " + string(d.Status))
 		}
-		if d.Status == asl.Failed && d.Error != nil && strings.HasPrefix(*d.Error, "States.") {
+		if uncaught(d) {
 			r.mark("an execution ended without a Catch")
 		}
 	}
@@ -307,6 +313,7 @@ func (r *run) recover() {
 	r.world.Router.Script(router.Script{})
 	r.mute = time.Time{}
 	r.meter.Play(service.Namespace, service.Name, meter.Steady(100, rates))
+	r.correct()
 	before := len(r.arns)
 	r.begin("checkout-z", map[string]any{"percentage_step": 100, "wait_time": 5})
 	r.rest()
@@ -335,6 +342,19 @@ func (r *run) recover() {
 	if on, ok := only(served); !ok || rec.Holder != "" || rec.Stable.Name != on {
 		r.breaks(notAgain, "well", fmt.Sprintf("and left %v, holder %q, stable %q", served, rec.Holder, rec.Stable.Name))
 	}
+}
+
+// correct is what a person does who pointed the route at a version that was gone by then: nothing is rolled out over that.
+func (r *run) correct() {
+	on, ok := only(r.world.Router.Served(route, r.clock.Now()))
+	_, exists := r.world.Cluster.Status(service.Namespace, on, r.clock.Now())
+	stable := r.world.Records.Peek(service).Stable.Name
+	if _, there := r.world.Cluster.Status(service.Namespace, stable, r.clock.Now()); !ok || exists || !r.edited[on] || !there {
+		return
+	}
+	r.mark("a person pointed the route at a version that was gone")
+	r.world.Router.Define(route, map[string]rollout.Weight{stable: 100})
+	r.shifted()
 }
 
 func text(s *string) string {

@@ -243,7 +243,7 @@ func (r *run) rates() map[string]float64 {
 const searched = "checkout-x"
 
 // versions is more than a run ever has.
-const versions = 8
+const versions = 14
 
 // shifted tells the meter how the users' requests are split now.
 func (r *run) shifted() {
