@@ -10,12 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/fault"
-	"github.com/stepcanary/stepcanary/internal/task"
 )
 
 // Rollouts are the executions of one state machine.
@@ -31,13 +30,13 @@ type Rollouts interface {
 	Abort(ctx context.Context, token, reason string) error
 }
 
-// pause is between two looks at a rollout that does not wait just now: it is between two
-// states that do, for seconds.
-const pause = 500 * time.Millisecond
-
-// within is how long a rollout is waited for, less than the function may run: its error is
+// within is how long rollouts are waited for, less than the function may run: its error is
 // to reach Lambda, which then calls again.
 const within = 45 * time.Second
+
+// atOnce is how many rollouts are looked at at the same time: some hundreds are through in seconds, and the
+// API is asked little more often than it lets itself be.
+const atOnce = 10
 
 // An Abort brings alarms to rollouts.
 type Abort struct {
@@ -71,77 +70,48 @@ func (a Abort) Handle(ctx context.Context, input json.RawMessage) (json.RawMessa
 	if ev.Detail.State.Value != "ALARM" {
 		return json.RawMessage(`{"aborted":[]}`), nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	aborted, err := a.all(ctx, ev.Detail.Alarm, ev.Detail.State.Reason)
-	slog.InfoContext(ctx, "alarm", "alarm", ev.Detail.Alarm, "aborted", aborted)
+	ends, err := a.all(ctx, ev.Detail.Alarm, ev.Detail.State.Reason)
+	slog.InfoContext(ctx, "alarm", "alarm", ev.Detail.Alarm, "aborted", ends.Aborted, "preparing", ends.Preparing)
 	if err != nil {
 		return nil, fmt.Errorf("abort on alarm %s: %w", ev.Detail.Alarm, err)
 	}
-	return json.Marshal(map[string][]string{"aborted": aborted})
+	return json.Marshal(ends)
 }
 
-// all aborts every running rollout that names the alarm. One that cannot be aborted does not
-// keep the others from it.
-func (a Abort) all(ctx context.Context, alarm, why string) ([]string, error) {
+// ends are the rollouts that name the alarm and ran when it went off.
+type ends struct {
+	Aborted []string `json:"aborted"`
+	// Preparing are those that have not begun yet: they wait for their turn, and nobody is on their canary.
+	Preparing []string `json:"preparing,omitempty"`
+}
+
+// all aborts every running rollout that names the alarm. Each is watched by itself, so that one that does not listen,
+// or cannot be looked at, does not keep the others from it.
+func (a Abort) all(ctx context.Context, alarm, why string) (ends, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	all := ends{Aborted: []string{}}
 	running, err := a.Rollouts.Running(ctx, a.Machine)
 	if err != nil {
-		return nil, err
+		return all, err
 	}
-	aborted, failed := []string{}, error(nil)
-	for _, execution := range running {
-		named, err := a.names(ctx, execution, alarm)
-		if err == nil && named {
-			var did bool
-			did, err = a.one(ctx, execution, fmt.Sprintf("alarm %s: %s", alarm, why))
-			if did {
-				aborted = append(aborted, execution)
-			}
-		}
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", execution, err))
-		}
+	watches, turns := make([]watch, len(running)), make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i, execution := range running {
+		watches[i] = watch{Abort: a, execution: execution, alarm: alarm, reason: fmt.Sprintf("alarm %s: %s", alarm, why), turns: turns}
+		wg.Go(func() { watches[i].run(ctx) })
 	}
-	return aborted, failed
-}
-
-// names tells whether the rollout's deploy.json names the alarm. The document was checked when the
-// rollout began; here one field is read.
-func (a Abort) names(ctx context.Context, execution, alarm string) (bool, error) {
-	input, err := a.Rollouts.Input(ctx, execution)
-	if err != nil {
-		return false, err
-	}
-	var doc struct {
-		Alarms []string `json:"alarms"`
-	}
-	if json.Unmarshal(input, &doc) != nil {
-		return false, nil // no deploy.json: its rollout is about to be refused
-	}
-	return slices.Contains(doc.Alarms, alarm), nil
-}
-
-// one aborts a rollout at the next state that listens.
-func (a Abort) one(ctx context.Context, execution, reason string) (bool, error) {
-	for {
-		state, token, err := a.Rollouts.Waiting(ctx, execution)
-		if err != nil {
-			return false, err
-		}
+	wg.Wait()
+	for _, w := range watches {
 		switch {
-		case state == "", state == "Promote", state == "Rollback":
-			return false, nil // over, or past the point where an abort would change its end
-		case token != "":
-			err := a.Rollouts.Abort(ctx, token, reason)
-			if err == nil {
-				return true, nil
-			}
-			if !errors.Is(err, task.ErrAnswered) {
-				return false, err
-			}
-		}
-		if err := a.Clock.Sleep(ctx, pause); err != nil {
-			return false, fmt.Errorf("%w: it is in state %s, which does not listen: %w", fault.Transient, state, err)
+		case w.aborted:
+			all.Aborted = append(all.Aborted, w.execution)
+		case w.over:
+		case w.state == "Prepare" && w.err == nil:
+			all.Preparing = append(all.Preparing, w.execution)
+		default:
+			err = errors.Join(err, fmt.Errorf("%s: %w", w.execution, w.why()))
 		}
 	}
+	return all, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,14 +24,21 @@ type run struct {
 	input string
 	looks []look
 	fails error
+	// throttled is how many requests for its input fail before one does not.
+	throttled int
 }
 
 type look struct{ state, token string }
 
+// rollouts are as the AWS SDK is: they answer nothing when the context has ended.
 type rollouts struct {
-	runs    map[string]*run
+	runs  map[string]*run
+	spent map[string]bool
+	// takes is how long each request does.
+	takes time.Duration
+
+	mu      sync.Mutex
 	aborted []string
-	spent   map[string]bool
 }
 
 func (r *rollouts) Running(context.Context, string) ([]string, error) {
@@ -42,11 +50,28 @@ func (r *rollouts) Running(context.Context, string) ([]string, error) {
 	return names, nil
 }
 
-func (r *rollouts) Input(_ context.Context, execution string) (json.RawMessage, error) {
-	return json.RawMessage(r.runs[execution].input), r.runs[execution].fails
+func (r *rollouts) request(ctx context.Context) error { return clock.Real{}.Sleep(ctx, r.takes) }
+
+func (r *rollouts) Input(ctx context.Context, execution string) (json.RawMessage, error) {
+	if err := r.request(ctx); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.runs[execution]
+	if run.throttled > 0 {
+		run.throttled--
+		return nil, errors.New("throttled")
+	}
+	return json.RawMessage(run.input), run.fails
 }
 
-func (r *rollouts) Waiting(_ context.Context, execution string) (state, token string, err error) {
+func (r *rollouts) Waiting(ctx context.Context, execution string) (state, token string, err error) {
+	if err := r.request(ctx); err != nil {
+		return "", "", err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	run := r.runs[execution]
 	now := run.looks[0]
 	if len(run.looks) > 1 {
@@ -55,7 +80,12 @@ func (r *rollouts) Waiting(_ context.Context, execution string) (state, token st
 	return now.state, now.token, nil
 }
 
-func (r *rollouts) Abort(_ context.Context, token, reason string) error {
+func (r *rollouts) Abort(ctx context.Context, token, reason string) error {
+	if err := r.request(ctx); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.spent[token] {
 		return task.ErrAnswered
 	}
@@ -96,6 +126,17 @@ func TestAnAlarmAborts(t *testing.T) {
 			spent: map[string]bool{"old": true},
 			want:  []string{"new: alarm 5xx: 3 > 2"},
 		},
+		"who listens, beside one that waits for its turn all the time": {
+			runs: map[string]*run{
+				"a": {input: names, looks: []look{{"Prepare", ""}}},
+				"b": {input: names, looks: []look{{"HealthCheck", "tb"}}},
+			},
+			want: []string{"tb: alarm 5xx: 3 > 2"},
+		},
+		"whoever was throttled first": {
+			runs: map[string]*run{"a": {input: names, looks: []look{{"HealthCheck", "ta"}}, throttled: 3}},
+			want: []string{"ta: alarm 5xx: 3 > 2"},
+		},
 		"nothing that is over or on its way to its end": {
 			runs: map[string]*run{
 				"a": {input: names, looks: []look{{"", ""}}},
@@ -126,29 +167,59 @@ func TestAnAlarmAborts(t *testing.T) {
 	}
 }
 
+// One after the other was looked at, each until it listened or the time was over. So a rollout that waited in the queue, which any
+// team can start with any alarm in its deploy.json, kept the one that had the users from being aborted, and again at each retry.
 func TestOneThatCannotBeAbortedDoesNotKeepTheOthersFromIt(t *testing.T) {
-	r := &rollouts{runs: map[string]*run{
-		"a": {fails: errors.New("throttled")},
-		"b": {input: names, looks: []look{{"HealthCheck", "tb"}}},
-	}}
-	_, err := handle(t.Context(), r, "5xx", "ALARM")
-	if err == nil || !strings.Contains(err.Error(), "a: throttled") {
-		t.Errorf("Handle: %v; Lambda would not try again", err)
-	}
-	if len(r.aborted) != 1 {
-		t.Errorf("aborted %v, want b", r.aborted)
+	for name, tt := range map[string]struct {
+		first run
+		fails string
+		out   string
+	}{
+		"it cannot be looked at":   {first: run{fails: errors.New("access denied")}, fails: "a: access denied"},
+		"it does not listen":       {first: run{input: names, looks: []look{{"ShiftWeight", ""}}}, fails: "a: Canary.Transient: it is in state ShiftWeight, which does not listen"},
+		"it waits for its turn":    {first: run{input: names, looks: []look{{"Prepare", ""}}}, out: `{"aborted":["b"],"preparing":["a"]}`},
+		"it is another team's":     {first: run{input: `{"alarms": ["other"]}`, looks: []look{{"Prepare", ""}}}, out: `{"aborted":["b"]}`},
+		"it is over, or nearly so": {first: run{input: names, looks: []look{{"Promote", ""}}}, out: `{"aborted":["b"]}`},
+		"its tokens are all spent": {first: run{input: names, looks: []look{{"Hold", "spent"}}}, fails: "a: Canary.Transient: it is in state Hold, which does not listen"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &rollouts{spent: map[string]bool{"spent": true}, takes: 20 * time.Millisecond, runs: map[string]*run{
+					"a": &tt.first, "b": {input: names, looks: []look{{"HealthCheck", "tb"}}},
+				}}
+				began := time.Now()
+				time.AfterFunc(time.Second, func() {
+					r.mu.Lock()
+					defer r.mu.Unlock()
+					if len(r.aborted) != 1 || !strings.HasPrefix(r.aborted[0], "tb: ") {
+						t.Errorf("after a second, aborted %v, want tb", r.aborted)
+					}
+				})
+				out, err := handle(t.Context(), r, "5xx", "ALARM")
+				if took := time.Since(began); took >= time.Minute {
+					t.Errorf("it took %v; Lambda ends the function after a minute and nobody hears of the error", took)
+				}
+				if out != tt.out || (err == nil) != (tt.fails == "") || err != nil && !strings.Contains(err.Error(), tt.fails) {
+					t.Errorf("Handle: %s, %v; want %s, %q", out, err, tt.out, tt.fails)
+				}
+				time.Sleep(time.Second)
+			})
+		})
 	}
 }
 
-func TestARolloutThatNeverListensIsAnError(t *testing.T) {
+// One after the other, the requests alone took longer than the function may.
+func TestAnAlarmFindsItsRolloutAmongMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		r := &rollouts{runs: map[string]*run{"a": {input: names, looks: []look{{"ShiftWeight", ""}}}}}
-		if _, err := handle(t.Context(), r, "5xx", "ALARM"); err == nil || !strings.Contains(err.Error(), "ShiftWeight, which does not listen") {
-			t.Errorf("Handle: %v", err)
+		r := &rollouts{runs: map[string]*run{}, takes: 100 * time.Millisecond}
+		for i := range 800 {
+			r.runs[fmt.Sprintf("a%03d", i)] = &run{input: `{"alarms": ["other"]}`}
 		}
-		if took := time.Since(began); took >= time.Minute {
-			t.Errorf("it took %v; Lambda ends the function after a minute and nobody hears of the error", took)
+		r.runs["b"] = &run{input: names, looks: []look{{"HealthCheck", "tb"}}}
+		began := time.Now()
+		out, err := handle(t.Context(), r, "5xx", "ALARM")
+		if took := time.Since(began); out != `{"aborted":["b"]}` || took > 10*time.Second {
+			t.Errorf("Handle: %s, %v after %v", out, err, took)
 		}
 	})
 }

@@ -42,6 +42,7 @@ func (c *Client) Waiting(ctx context.Context, execution string) (state, token st
 	if err != nil {
 		return "", "", fmt.Errorf("get execution history: %w: %w", fault.Transient, err)
 	}
+	state = "Started"
 	settled := false // a newer event said that no task waits
 	for _, e := range out.Events {
 		switch {
@@ -49,10 +50,14 @@ func (c *Client) Waiting(ctx context.Context, execution string) (state, token st
 			e.Type == types.HistoryEventTypeExecutionAborted, e.Type == types.HistoryEventTypeExecutionTimedOut:
 			return "", "", nil
 		case e.TaskScheduledEventDetails != nil:
+			p := payload(aws.ToString(e.TaskScheduledEventDetails.Parameters))
 			if !settled {
-				token = tokenIn(aws.ToString(e.TaskScheduledEventDetails.Parameters))
+				token = p.Token
 			}
 			settled = true
+			if p.State != "" { // many tries push the event that entered the state out of sight
+				state = p.State
+			}
 		case e.TaskSucceededEventDetails != nil, e.TaskFailedEventDetails != nil, e.TaskTimedOutEventDetails != nil:
 			settled = true
 		case e.StateExitedEventDetails != nil:
@@ -61,15 +66,18 @@ func (c *Client) Waiting(ctx context.Context, execution string) (state, token st
 			return aws.ToString(e.StateEnteredEventDetails.Name), token, nil
 		}
 	}
-	return "Started", token, nil
+	return state, token, nil
 }
 
-func tokenIn(parameters string) string {
-	var p struct{ Payload struct{ Token string } }
+// A request is what a state tells its function, as far as it is needed.
+type request struct{ State, Token string }
+
+func payload(parameters string) request {
+	var p struct{ Payload request }
 	if json.Unmarshal([]byte(parameters), &p) != nil {
-		return ""
+		return request{}
 	}
-	return p.Payload.Token
+	return p.Payload
 }
 
 // Abort answers a token with an order to go back. A token that is spent gives task.ErrAnswered.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,4 +111,33 @@ func waitFor(t *testing.T, c *stepfunctions.Client, execution, state string, wai
 	}
 	t.Fatalf("in %q with token %q, want %q and a token: %v", at, token, state, waits)
 	return ""
+}
+
+// A rollout that waits for its turn is in Prepare for hours, and each try adds to its history: the event that says so is far back
+// soon, and the rollout was in no state.
+func TestARolloutIsInTheStateThatItsLongHistoryTellsOf(t *testing.T) {
+	try := []string{
+		`{"id": 4, "type": "TaskFailed", "taskFailedEventDetails": {"resource": "invoke", "resourceType": "lambda", "error": "Canary.Queued"}}`,
+		`{"id": 3, "type": "TaskStarted", "taskStartedEventDetails": {"resource": "invoke", "resourceType": "lambda"}}`,
+		`{"id": 2, "type": "TaskScheduled", "taskScheduledEventDetails": {"resource": "invoke", "resourceType": "lambda", "region": "r",
+		  "parameters": "{\"FunctionName\":\"prepare\",\"Payload\":{\"state\":\"Prepare\",\"token\":\"t\"}}"}}`,
+	}
+	for name, tt := range map[string]struct {
+		events       []string
+		state, token string
+	}{
+		"between two tries": {events: slices.Repeat(try, 6), state: "Prepare"},
+		"in one of them":    {events: slices.Repeat(try, 6)[1:], state: "Prepare", token: "t"},
+		"before the first":  {events: []string{`{"id": 1, "type": "ExecutionStarted", "executionStartedEventDetails": {}}`}, state: "Started"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := stepfunctions.New(sfn.New(sfn.Options{
+				Region: "us-east-1", BaseEndpoint: aws.String("http://localhost"), HTTPClient: &says{`{"events": [` + strings.Join(tt.events, ",") + `]}`},
+				Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+			}))
+			if state, token, err := c.Waiting(t.Context(), "arn:x"); state != tt.state || token != tt.token || err != nil {
+				t.Errorf("Waiting() = %q, %q, %v; want %q, %q", state, token, err, tt.state, tt.token)
+			}
+		})
+	}
 }
