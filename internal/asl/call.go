@@ -170,25 +170,24 @@ func (p *callParser) pathText() string {
 	return text
 }
 
+// maxArguments is how much a function may take: more than any of them needs to give what fits, and little enough for the
+// ten that may be nested.
+const maxArguments = 4 * MaxData
+
 // eval calls the function. What it gives is bounded like any other data.
 func (c *call) eval(s *scope) (any, error) {
-	args := make([]any, len(c.args))
+	args, left := make([]any, len(c.args)), maxArguments
 	for i, a := range c.args {
 		if a.expr == nil {
 			args[i] = a.literal
 			continue
 		}
-		if a.expr.call != nil {
-			v, err := a.expr.call.eval(s)
-			if err != nil {
-				return nil, err
-			}
-			args[i] = v
-			continue
+		v, err := a.expr.value(s, c.name)
+		if err != nil {
+			return nil, err
 		}
-		v, found := a.expr.path.in(s)
-		if !found {
-			return nil, notFound(a.expr.path, s, c.name)
+		if !spend(v, &left) {
+			return nil, fmt.Errorf("the arguments of %s are larger than %d bytes", c.name, maxArguments)
 		}
 		args[i] = open(v)
 	}

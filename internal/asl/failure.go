@@ -1,6 +1,7 @@
 package asl
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -37,9 +38,15 @@ func (s *stepper) atState(f *Frame, name, cause string) problem {
 	return problem{Failure: failure(name, fmt.Sprintf("An error occurred while executing the state '%s' (entered at the event id #%d). %s", f.State, f.EnteredID, cause))}
 }
 
-// crash is an error that nothing can catch: the data does not fit the
-// definition.
-func (s *stepper) crash(f *Frame, err error) { s.fail(f, s.atState(f, runtimeError, err.Error())) }
+// crash is an error of the definition: the data does not fit it, which nothing can
+// catch, or is too large.
+func (s *stepper) crash(f *Frame, err error) {
+	if errors.Is(err, errTooLarge) {
+		s.fail(f, s.tooLarge(f))
+		return
+	}
+	s.fail(f, s.atState(f, runtimeError, err.Error()))
+}
 
 func (s *stepper) tooLarge(f *Frame) problem {
 	p := problem{Failure: failure(dataLimitExceeded, fmt.Sprintf("The state/task '%s' returned a result with a size exceeding the maximum number of bytes service limit.", f.State))}

@@ -3,6 +3,7 @@ package asl
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -315,6 +316,47 @@ func TestLimits(t *testing.T) {
 			}
 			if p.x.LastEvent > MaxEvents || int(p.x.LastEvent) != len(p.history) {
 				t.Errorf("%d events, the last has ID %d", len(p.history), p.x.LastEvent)
+			}
+		})
+	}
+}
+
+// What a definition of some kilobytes gathered before anybody looked at its size ended the process: all members of a
+// template, or all arguments of a function, each the whole input again.
+func TestADefinitionDoesNotTakeTheMemory(t *testing.T) {
+	text := `{"a":"` + strings.Repeat("x", MaxData-20) + `"}`
+	list := `{"l":[` + strings.TrimSuffix(strings.Repeat("1,", MaxData/2-10), ",") + `]}`
+	members := func(path string) string {
+		var b strings.Builder
+		for i := range 300 {
+			fmt.Fprintf(&b, `"k%d.$":%q,`, i, path)
+		}
+		return "{" + strings.TrimSuffix(b.String(), ",") + "}"
+	}
+	call := func(format string, path string) string {
+		return fmt.Sprintf(`{"x.$":"`+format+`"}`, strings.Repeat(","+path, 300))
+	}
+	const limit, state = `FAILED States.DataLimitExceeded: The state/task 'A'`, `"A":{"Type":"Pass","%s":%s,%s"End":true}`
+	for name, tt := range map[string]struct{ states, input, want string }{
+		"members, each the input":        {fmt.Sprintf(state, "Parameters", members("$"), ""), text, limit},
+		"members, each an array":         {fmt.Sprintf(state, "Parameters", members("$.l[*]"), ""), list, limit},
+		"members that are dropped":       {fmt.Sprintf(state, "Parameters", members("$.l[*]"), `"ResultPath":null,`), list, limit},
+		"elements, each an array":        {fmt.Sprintf(state, "Parameters", `{"x":[`+strings.TrimSuffix(strings.Repeat(`{"y.$":"$.l[*]"},`, 300), ",")+`]}`, ""), list, limit},
+		"a Map's items, each an array":   {`"A":{"Type":"Map","ItemsPath":"$.l","ItemSelector":` + members("$.l[*]") + `,"ItemProcessor":{"StartAt":"B","States":{"B":{"Type":"Pass","End":true}}},"End":true}`, list, limit},
+		"a text of many":                 {fmt.Sprintf(state, "Parameters", call("States.Format('"+strings.Repeat("{}", 300)+"'%s)", "$"), ""), text, "had the following error: the arguments of States.Format are larger than"},
+		"a text of many arrays":          {fmt.Sprintf(state, "Parameters", call("States.Format('"+strings.Repeat("{}", 300)+"'%s)", "$.l[*]"), ""), list, "had the following error: the arguments of States.Format are larger than"},
+		"the length of an array of many": {fmt.Sprintf(state, "Parameters", call("States.ArrayLength(States.Array(0%s))", "$.l[*]"), ""), list, "had the following error: the arguments of States.Array are larger than"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			got := newPlayer(t, tt.states, tt.input).play().outcome()
+			runtime.ReadMemStats(&after)
+			if !strings.HasPrefix(got, "FAILED") || !strings.Contains(got, tt.want) {
+				t.Errorf("outcome %.300s\nwant    %s", got, tt.want)
+			}
+			if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 100 {
+				t.Errorf("it took %d MB", took)
 			}
 		})
 	}

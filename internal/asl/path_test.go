@@ -141,6 +141,7 @@ func TestIntrinsicFunctions(t *testing.T) {
 		`States.Hash('a', 'CRC')`:                                        `! must be MD5`,
 		`States.UUID()`:                                                  `"a-uuid"`,
 		`States.ArrayGetItem(States.StringSplit('a b', ' '), 1)`:         `"b"`,
+		`States.ArrayLength(States.ArrayGetItem($.l, 3))`:                `1`,
 		`States.Array($.missing)`:                                        `! The JSONPath '$.missing' specified for the field 'States.Array' could not be found`,
 		`States.Array($.o['x'].y)`:                                       `[1]`,
 		`States.Nope(1)`:                                                 `? there is no function "States.Nope"`,

@@ -1,6 +1,7 @@
 package asl
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -36,12 +37,17 @@ func parseExpression(text string) (*expression, error) {
 
 // eval gives the expression's value. field names it in the error.
 func (e *expression) eval(s *scope, field string) (any, error) {
+	v, err := e.value(s, field)
+	if err != nil && e.call != nil {
+		return nil, reason("The function '%s' had the following error: %w", e.text, err)
+	}
+	return v, err
+}
+
+// value is eval for an expression that stands inside of another.
+func (e *expression) value(s *scope, field string) (any, error) {
 	if e.call != nil {
-		v, err := e.call.eval(s)
-		if err != nil {
-			return nil, reason("The function '%s' had the following error: %w", e.text, err)
-		}
-		return v, nil
+		return e.call.eval(s)
 	}
 	v, found := e.path.in(s)
 	if !found {
@@ -101,14 +107,27 @@ type template struct {
 // constant reports whether nothing inside is computed.
 func (t *template) constant() bool { return t.object == nil && t.list == nil && t.compute == nil }
 
+// errTooLarge is that what a template makes is no data any more.
+var errTooLarge = errors.New("larger than data may be")
+
+// eval gives the template's value. It stops as soon as that is too large: each of its members may be as large as data may be.
 func (t *template) eval(s *scope) (any, error) {
+	left := MaxData
+	return t.within(s, &left)
+}
+
+func (t *template) within(s *scope, left *int) (any, error) {
 	switch {
 	case t.compute != nil:
-		return t.compute.eval(s, t.field)
+		v, err := t.compute.eval(s, t.field)
+		if err == nil && !spend(v, left) {
+			err = errTooLarge
+		}
+		return v, err
 	case t.object != nil:
 		m := make(map[string]any, len(t.object))
 		for k, x := range t.object {
-			v, err := x.eval(s)
+			v, err := x.within(s, left)
 			if err != nil {
 				return nil, err
 			}
@@ -118,7 +137,7 @@ func (t *template) eval(s *scope) (any, error) {
 	case t.list != nil:
 		l := make([]any, len(t.list))
 		for i, x := range t.list {
-			v, err := x.eval(s)
+			v, err := x.within(s, left)
 			if err != nil {
 				return nil, err
 			}
