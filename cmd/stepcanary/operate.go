@@ -45,8 +45,8 @@ func resume(ctx context.Context, c *console, args []string) error {
 }
 
 // ask brings a person's wish to a running rollout: as the answer to the token of the
-// state that waits. An abort that finds no such state stops the execution, and the rule on
-// stopped executions goes back.
+// state that waits. An abort that finds no such state in time, or whose answers all come too late, stops the
+// execution, and the rule on stopped executions goes back.
 func ask(ctx context.Context, c *console, wish string, args []string) error {
 	f := flag.NewFlagSet(wish, flag.ContinueOnError)
 	reason := f.String("reason", "", "why, for the history and the events")
@@ -96,8 +96,7 @@ func (c client) say(ctx context.Context, execution, wish, reason string, deadlin
 	if !s.Running() {
 		return nil, exit{exitError, fmt.Sprintf("%s has ended already: %s", s.Name, s.Outcome)}
 	}
-	switch {
-	case s.Token != "":
+	if s.Token != "" {
 		name, cause := string(fault.Asked), request(wish, reason, c.clock.Now())
 		if wish == "abort" {
 			name, cause = string(fault.Aborted), reason
@@ -105,19 +104,24 @@ func (c client) say(ctx context.Context, execution, wish, reason string, deadlin
 		_, err = c.SendTaskFailure(ctx, &sfn.SendTaskFailureInput{
 			TaskToken: aws.String(s.Token), Error: aws.String(name), Cause: aws.String(cause),
 		})
-		if spent(err) && c.clock.Now().Before(deadline) {
+		switch {
+		case err == nil:
+			return s, nil
+		case !spent(err):
+			return nil, fmt.Errorf("%s %s: %w", wish, s.Name, err)
+		case c.clock.Now().Before(deadline):
 			if err := c.clock.Sleep(ctx, betweenLooks); err != nil {
 				return nil, err
 			}
 			return c.say(ctx, execution, wish, reason, deadline)
 		}
-	case wish == "abort":
-		_, err = c.StopExecution(ctx, &sfn.StopExecutionInput{
-			ExecutionArn: aws.String(execution), Error: aws.String(string(fault.Aborted)), Cause: aws.String(reason),
-		})
-	default:
+	}
+	if wish != "abort" {
 		return nil, exit{exitHeld, fmt.Sprintf("%s is in state %s, which does not listen; try again in a moment", s.Name, s.State)}
 	}
+	_, err = c.StopExecution(ctx, &sfn.StopExecutionInput{
+		ExecutionArn: aws.String(execution), Error: aws.String(string(fault.Aborted)), Cause: aws.String(reason),
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", wish, s.Name, err)
 	}

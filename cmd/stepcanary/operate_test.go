@@ -84,3 +84,13 @@ func TestAnAbortDoesNotWaitForARouterThatIsDeaf(t *testing.T) {
 		t.Errorf("abort took %v; want it done within 3 s", took)
 	}
 }
+
+// Each look at a long history takes so long that its token is spent when the answer comes. The abort was an error then, with users on the
+// canary.
+func TestAnAbortWhoseAnswersAreAllTooLateStopsTheExecution(t *testing.T) {
+	s := service(t)
+	s.Clock.Begin()
+	if took := aborted(t, s, 30*time.Second, "HealthCheck", 100); took > 3*time.Second {
+		t.Errorf("abort took %v; want it done within 3 s", took)
+	}
+}
