@@ -18,6 +18,7 @@ import (
 
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/stepfunctions"
 	"github.com/stepcanary/stepcanary/internal/story"
 )
 
@@ -99,7 +100,10 @@ func pick(ctx context.Context, c *console, f *flag.FlagSet, args []string, runni
 	if err != nil {
 		return client{}, "", err
 	}
-	execution, err := api.find(ctx, strings.Join(rest, ""), running)
+	execution, waiting, err := api.find(ctx, strings.Join(rest, ""), running)
+	if len(waiting) > 0 {
+		fmt.Fprintf(c.err, "waiting for their turn, and not meant: %s\n", strings.Join(waiting, ", "))
+	}
 	return api, execution, err
 }
 
@@ -121,39 +125,78 @@ func (c client) arn(ctx context.Context) (string, error) {
 }
 
 // find gives the execution that who names: an ARN, an execution's name, or a service,
-// of which the running one counts before the last one that was not refused. Empty is the
-// only running one.
-func (c client) find(ctx context.Context, who string, running bool) (string, error) {
+// of which the running one counts before the last one that was not refused, and before those
+// that wait for their turn, whose names it gives too. Empty is the only running one.
+func (c client) find(ctx context.Context, who string, running bool) (execution string, waiting []string, err error) {
 	if strings.HasPrefix(who, "arn:") {
-		return who, nil
+		return who, nil, nil
 	}
 	machine, err := c.arn(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	found, err := c.list(ctx, machine, types.ExecutionStatusRunning, who)
 	if err != nil {
-		return "", err
+		return "", nil, err
+	}
+	if len(found) > 1 && who != "" {
+		if found, waiting, err = c.begun(ctx, found); err != nil {
+			return "", nil, err
+		}
 	}
 	if len(found) == 0 && !running {
 		if found, err = c.list(ctx, machine, "", who); len(found) > 1 {
 			found = found[:1]
 		}
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 	}
 	switch {
 	case len(found) == 1:
-		return found[0], nil
+		return found[0], waiting, nil
 	case len(found) == 0 && who == "":
-		return "", exit{exitError, "no rollout is running"}
+		return "", nil, exit{exitError, "no rollout is running"}
 	case len(found) == 0 && running:
-		return "", exit{exitError, fmt.Sprintf("no rollout of %s is running", who)}
+		return "", nil, exit{exitError, fmt.Sprintf("no rollout of %s is running", who)}
 	case len(found) == 0:
-		return "", exit{exitError, fmt.Sprintf("no rollout of %s was found", who)}
+		return "", nil, exit{exitError, fmt.Sprintf("no rollout of %s was found", who)}
 	}
-	return "", fmt.Errorf("%d rollouts are running; name one of:\n  %s", len(found), strings.Join(found, "\n  "))
+	return "", nil, fmt.Errorf("%d rollouts are running; name one of:\n  %s", len(found), strings.Join(found, "\n  "))
+}
+
+// begun tells the one of a service's running rollouts that has the lock from those that wait for their turn. Where it is
+// not one, or the service's name stands for several, all are given as found.
+func (c client) begun(ctx context.Context, found []string) (begun, waiting []string, err error) {
+	services := map[location]bool{}
+	for _, execution := range found {
+		d, err := c.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(execution)})
+		if err != nil {
+			return nil, nil, fmt.Errorf("describe %s: %w", execution, err)
+		}
+		var at location
+		_ = json.Unmarshal([]byte(aws.ToString(d.Input)), &at)
+		services[at] = true
+		state, _, err := stepfunctions.New(c.Client).Waiting(ctx, execution)
+		if err != nil {
+			return nil, nil, fmt.Errorf("look at %s: %w", execution, err)
+		}
+		if state == "Prepare" {
+			waiting = append(waiting, execution[strings.LastIndexByte(execution, ':')+1:])
+		} else {
+			begun = append(begun, execution)
+		}
+	}
+	if len(begun) != 1 || len(services) > 1 {
+		return found, nil, nil
+	}
+	return begun, waiting, nil
+}
+
+// A location is where a service is, as deploy.json says it.
+type location struct {
+	Cluster   string `json:"cluster_name"`
+	Namespace string `json:"kubernetes_namespace"`
 }
 
 // list gives the executions, newest first, that who names. Without who: all. Without status it

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
 	"github.com/stepcanary/stepcanary/internal/traffic/memory"
@@ -33,10 +34,7 @@ func (l *late) RoundTrip(r *http.Request) (*http.Response, error) {
 func aborted(t *testing.T, s *enginetest.Scene, after time.Duration, in string, tokensTooLate int) (took time.Duration) {
 	t.Helper()
 	transport := late(tokensTooLate)
-	c := client{machine: machineName, clock: s.Clock, Client: sfn.New(sfn.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(s.URL()), HTTPClient: &http.Client{Transport: &transport},
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-	})}
+	c := newClient(s, &transport)
 	arn := s.Begin(t, nil)
 	done := make(chan struct{})
 	s.Clock.AfterFunc(after, func() {
@@ -56,6 +54,13 @@ func aborted(t *testing.T, s *enginetest.Scene, after time.Duration, in string, 
 		t.Errorf("users are on %v; want checkout-1", served)
 	}
 	return took
+}
+
+func newClient(s *enginetest.Scene, transport http.RoundTripper) client {
+	return client{machine: machineName, clock: s.Clock, Client: sfn.New(sfn.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(s.URL()), HTTPClient: &http.Client{Transport: transport},
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})}
 }
 
 func service(t *testing.T) *enginetest.Scene {
@@ -92,5 +97,44 @@ func TestAnAbortWhoseAnswersAreAllTooLateStopsTheExecution(t *testing.T) {
 	s.Clock.Begin()
 	if took := aborted(t, s, 30*time.Second, "HealthCheck", 100); took > 3*time.Second {
 		t.Errorf("abort took %v; want it done within 3 s", took)
+	}
+}
+
+// While the next rollout of a service waited for its turn, the service's name meant two: an abort of the one that has the users did
+// nothing.
+func TestAServiceIsTheRolloutThatHasItsUsers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		next    enginetest.Fields
+		waiting []string
+		err     string
+	}{
+		"beside one that waits":       {next: enginetest.Fields{"queue": "1h"}, waiting: []string{"checkout-r3"}},
+		"and of one cluster":          {next: enginetest.Fields{"queue": "1h", "cluster_name": "other"}, err: "2 rollouts are running; name one of:"},
+		"beside one that was refused": {next: enginetest.Fields{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := service(t)
+			s.Clock.Begin()
+			c := newClient(s, http.DefaultTransport)
+			first := s.Begin(t, nil)
+			done := make(chan struct{})
+			s.Clock.AfterFunc(60*time.Second, func() { s.Begin(t, tt.next) })
+			// After so many tries to get its turn, the next one's first events are far back.
+			s.Clock.AfterFunc(220*time.Second, func() {
+				defer close(done)
+				got, waiting, err := c.find(t.Context(), "checkout", true)
+				if tt.err == "" && (err != nil || got != first) || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+					t.Errorf("find(checkout) = %q, %v; want %s, %q", got, err, first, tt.err)
+				}
+				if diff := cmp.Diff(tt.waiting, waiting); diff != "" {
+					t.Errorf("find(checkout) says who waits (-want +got):\n%s", diff)
+				}
+			})
+			s.Clock.End()
+			<-done
+			if err := s.Clock.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }

@@ -44,7 +44,7 @@ func status(ctx context.Context, c *console, args []string) error {
 // which gives the one execution that who names, or all that run.
 func (c client) which(ctx context.Context, who string) ([]string, error) {
 	if who != "" {
-		e, err := c.find(ctx, who, false)
+		e, _, err := c.find(ctx, who, false)
 		return []string{e}, err
 	}
 	machine, err := c.arn(ctx)
