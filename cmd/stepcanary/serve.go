@@ -92,7 +92,7 @@ func (s server) run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer e.Close()
-	api := &http.Server{Handler: local.API(e), ReadHeaderTimeout: 10 * time.Second}
+	api := local.Server(e)
 	done := make(chan error, 1)
 	go func() { done <- api.Serve(listener) }()
 	c.printf("Step Functions API on http://%s (state machine %s)\n", listener.Addr(), engine.MachineName)

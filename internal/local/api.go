@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // contentType is that of AWS JSON 1.0. A web page cannot send it to another
@@ -25,6 +26,14 @@ const maxRequest = 8 << 20
 // Requests that a browser was led to make are refused, by their Origin or by a
 // Host that is no loopback one.
 func API(e *Engine) http.Handler { return &api{e: e} }
+
+// Server serves the API for as long as a client may take: no operation waits for anything. A connection is kept for longer
+// than the SDKs keep one, so that none is closed on a request.
+func Server(e *Engine) *http.Server {
+	return &http.Server{
+		Handler: API(e), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
+	}
+}
 
 type api struct{ e *Engine }
 
