@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"io"
-	"strings"
+	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
@@ -35,18 +34,53 @@ var operations = map[string]func(*Engine, []byte) (any, error){
 // op decodes the request. A member that an operation does not know is an
 // error: ignoring it would pretend to do what was asked.
 func op[I any](f func(*Engine, I) (any, error)) func(*Engine, []byte) (any, error) {
+	known := map[string]bool{}
+	for field := range reflect.TypeFor[I]().Fields() {
+		known[field.Tag.Get("json")] = true
+	}
 	return func(e *Engine, body []byte) (any, error) {
 		var in I
-		d := json.NewDecoder(bytes.NewReader(body))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&in); err != nil && !errors.Is(err, io.EOF) {
-			if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-				return nil, fault(ValidationException, "the parameter %s is not supported", field)
-			}
-			return nil, fault("SerializationException", "the request cannot be read: %v", err)
+		if len(bytes.TrimSpace(body)) == 0 {
+			return f(e, in)
+		}
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, unreadable(err)
+		}
+		if err := exact(body, known); err != nil {
+			return nil, err
 		}
 		return f(e, in)
 	}
+}
+
+func unreadable(why any) error {
+	return fault("SerializationException", "the request cannot be read: %v", why)
+}
+
+// exact refuses what encoding/json lets pass: a member that comes twice, or in other letters, of which the last one would
+// count. The body is JSON.
+func exact(body []byte, known map[string]bool) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if begin, _ := d.Token(); begin != json.Delim('{') {
+		return unreadable("an object is expected")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		t, _ := d.Token()
+		name, _ := t.(string)
+		switch {
+		case !known[name]:
+			return fault(ValidationException, "the parameter %q is not supported", name)
+		case seen[name]:
+			return unreadable(fmt.Sprintf("the parameter %q is there twice", name))
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return unreadable(err)
+		}
+	}
+	return nil
 }
 
 // date is a time as the API writes it; none if zero.
