@@ -24,29 +24,41 @@ func writeReport(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
+	html, facts, err := reportFiles(*dir, s.Name)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(*dir, 0o755); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	base := filepath.Join(*dir, s.Name)
 	r := report.Of(s)
 	page, err := r.HTML()
 	if err != nil {
 		return err
 	}
-	facts, err := r.JSON()
+	data, err := r.JSON()
 	if err != nil {
 		return err
 	}
-	for name, data := range map[string][]byte{base + ".html": page, base + ".json": facts} {
+	for name, data := range map[string][]byte{html: page, facts: data} {
 		if err := os.WriteFile(name, data, 0o644); err != nil {
 			return fmt.Errorf("write report: %w", err)
 		}
 	}
 	if c.json {
-		return c.printJSON(map[string]string{"html": base + ".html", "json": base + ".json"})
+		return c.printJSON(map[string]string{"html": html, "json": facts})
 	}
-	c.printf("%s.html\n%s.json\n", base, base)
+	c.printf("%s\n%s\n", html, facts)
 	return nil
+}
+
+// reportFiles are where an execution's report goes. Whoever starts an execution gives it its name, and the report stays in dir
+// whatever that is.
+func reportFiles(dir, name string) (html, facts string, err error) {
+	if filepath.Base(name+".html") != name+".html" {
+		return "", "", fmt.Errorf("write report: the execution's name %q cannot be a file's", name)
+	}
+	return filepath.Join(dir, name+".html"), filepath.Join(dir, name+".json"), nil
 }
 
 // judge judges a report's measurements again, offline, and compares the verdicts.
