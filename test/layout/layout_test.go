@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 	"internal/workload/*": {"internal/workload", "internal/memory", "internal/clock", "internal/fault", "internal/rollout"},
 	"internal/record/*":   {"internal/record", "internal/workload", "internal/memory", "internal/clock", "internal/fault", "internal/rollout"},
 	"internal/traffic/*":  {"internal/traffic", "internal/traffic/object", "internal/kube", "internal/memory", "internal/clock", "internal/fault", "internal/rollout"},
-	"internal/metric/*":   {"internal/metric", "internal/metric/queries", "internal/clock", "internal/analysis", "internal/fault", "internal/rollout"},
+	"internal/metric/*":   {"internal/metric", "internal/metric/queries", "internal/clock", "internal/secret", "internal/analysis", "internal/fault", "internal/rollout"},
 	"internal/kube":       {"internal/workload", "internal/record", "internal/rollout", "internal/fault", "internal/clock"},
 	"internal/kube/*":     {"internal/kube", "internal/fault"},
 	// a name -> a driver

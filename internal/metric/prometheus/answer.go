@@ -65,16 +65,16 @@ func (s *sample) UnmarshalJSON(b []byte) error {
 
 // decode reads the body of a successful answer. What cannot be read is
 // Transient: proxies in the way answer so while a source restarts.
-func decode(body []byte) (data, error) {
+func decode(body []byte, hidden secrets) (data, error) {
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
-		return data{}, fmt.Errorf("%w: the source's answer is not JSON of the query API: %v", fault.Transient, err)
+		return data{}, fmt.Errorf("%w: the source's answer is not JSON of the query API: %s", fault.Transient, hidden.short(err.Error()))
 	}
 	if e.Status != "success" {
-		return data{}, fmt.Errorf("%w: the source answered %q: %s: %s", fault.Transient, short(e.Status), short(e.ErrorType), short(e.Error))
+		return data{}, fmt.Errorf("%w: the source answered %q: %s: %s", fault.Transient, hidden.short(e.Status), hidden.short(e.ErrorType), hidden.short(e.Error))
 	}
 	if len(e.Warnings) > 0 {
-		return data{}, fmt.Errorf("%w: the source answered in part only: %s", fault.Transient, short(strings.Join(e.Warnings, "; ")))
+		return data{}, fmt.Errorf("%w: the source answered in part only: %s", fault.Transient, hidden.short(strings.Join(e.Warnings, "; ")))
 	}
 	d := data{kind: e.Data.ResultType}
 	var err error
@@ -86,24 +86,10 @@ func decode(body []byte) (data, error) {
 			err = json.Unmarshal(e.Data.Result, &d.scalar)
 		}
 	default:
-		err = fmt.Errorf("result type %q", short(d.kind))
+		err = fmt.Errorf("result type %q", d.kind)
 	}
 	if err != nil {
-		return data{}, fmt.Errorf("%w: the source's answer is not a result of the query API: %v", fault.Transient, err)
+		return data{}, fmt.Errorf("%w: the source's answer is not a result of the query API: %s", fault.Transient, hidden.short(err.Error()))
 	}
 	return d, nil
-}
-
-// short is the beginning of a text from outside, on one line.
-func short(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	if r := []rune(s); len(r) > 300 {
-		return string(r[:300]) + "..."
-	}
-	return s
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/secret"
 )
 
 const (
@@ -59,7 +60,7 @@ func (m *Meter) once(ctx context.Context, path string, form url.Values) (d data,
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("User-Agent", "stepcanary")
-	defer func() { err = redact(err, append(credentials(req), m.options.Secrets...)) }()
+	defer func() { err = m.sent(req).redact(err) }()
 	if m.options.Authorize != nil {
 		if err := m.options.Authorize(req, body); err != nil {
 			return data{}, 0, fmt.Errorf("authorize: %w", err)
@@ -75,11 +76,11 @@ func (m *Meter) once(ctx context.Context, path string, form url.Values) (d data,
 	case err != nil:
 		return data{}, 0, m.unanswered(err)
 	case res.StatusCode != http.StatusOK:
-		return data{}, retryAfter(res), refusal(res.StatusCode, answer)
+		return data{}, retryAfter(res), refusal(res.StatusCode, answer, m.sent(req))
 	case len(answer) > largest:
 		return data{}, 0, fmt.Errorf("%w: the source's answer is larger than %d bytes", fault.Transient, largest)
 	}
-	d, err = decode(answer)
+	d, err = decode(answer, m.sent(req))
 	return d, 0, err
 }
 
@@ -97,7 +98,7 @@ func (m *Meter) unanswered(err error) error {
 
 // refusal is the error for an answer that is none. The source's own words are
 // in the body, where it is Prometheus that speaks.
-func refusal(status int, body []byte) error {
+func refusal(status int, body []byte, hidden secrets) error {
 	kind := fault.Invalid
 	switch {
 	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status == http.StatusTooEarly:
@@ -108,7 +109,7 @@ func refusal(status int, body []byte) error {
 	if json.Unmarshal(body, &e) == nil && e.Error != "" {
 		words = e.ErrorType + ": " + e.Error
 	}
-	return fmt.Errorf("%w: the source answered %d %s: %s", kind, status, http.StatusText(status), short(words))
+	return fmt.Errorf("%w: the source answered %d %s: %s", kind, status, http.StatusText(status), hidden.short(words))
 }
 
 func retryAfter(res *http.Response) time.Duration {
@@ -119,24 +120,37 @@ func retryAfter(res *http.Response) time.Duration {
 	return min(time.Duration(min(n, 3600))*time.Second, patience)
 }
 
-// credentials are what a request carries. AWS answers a wrong signature with
+// secrets are what must be in no error, in case the source, or something before
+// it, sends back what it was sent.
+type secrets []string
+
+// sent are the secrets that a request carries. AWS answers a wrong signature with
 // all that it was sent, the session's token among it.
-func credentials(req *http.Request) []string {
-	return []string{req.Header.Get("X-Amz-Security-Token"), req.Header.Get("Authorization")}
+func (m *Meter) sent(req *http.Request) secrets {
+	return append(secrets{req.Header.Get("X-Amz-Security-Token"), req.Header.Get("Authorization")}, m.options.Secrets...)
 }
 
-// redact takes secrets out of an error's text, in case the source, or something
-// before it, sends back what it was sent.
-func redact(err error, secrets []string) error {
+// short is the beginning of a text from outside, on one line. Secrets go before it is
+// cut: of one that was cut, the rest would not be found.
+func (s secrets) short(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(secret.Redact(text, s...), "?"))
+	if r := []rune(text); len(r) > 300 {
+		return string(r[:300]) + "..."
+	}
+	return text
+}
+
+// redact takes the secrets out of an error's text.
+func (s secrets) redact(err error) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "[redacted]")
-		}
-	}
+	text := secret.Redact(err.Error(), s...)
 	if text == err.Error() {
 		return err
 	}
