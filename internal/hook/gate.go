@@ -109,7 +109,7 @@ func (c *Client) ask(ctx context.Context, g Gate, q Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return read(text)
+	return l.read(text)
 }
 
 // delivery names a question: the same question to the same gate has the same name.
@@ -119,7 +119,7 @@ func delivery(name string, body []byte) string {
 }
 
 // read understands an answer, or says that it is none.
-func read(text []byte) (Answer, error) {
+func (l letter) read(text []byte) (Answer, error) {
 	var in struct {
 		HookStatus    Status   `json:"hookStatus"`
 		CallBackDelay *float64 `json:"callBackDelay"`
@@ -128,7 +128,7 @@ func read(text []byte) (Answer, error) {
 	if err := json.Unmarshal(text, &in); err != nil {
 		return Answer{}, fmt.Errorf("%w: its answer is not JSON with a hookStatus", fault.Transient)
 	}
-	a := Answer{Status: in.HookStatus, Reason: line(in.Reason)}
+	a := Answer{Status: in.HookStatus, Reason: l.line(in.Reason)}
 	switch a.Status {
 	case Succeeded, Failed:
 		return a, nil
@@ -140,7 +140,7 @@ func read(text []byte) (Answer, error) {
 		}
 		return a, nil
 	}
-	return Answer{}, fmt.Errorf("%w: its hookStatus is %q; SUCCEEDED, FAILED or IN_PROGRESS is expected", fault.Transient, line(string(in.HookStatus)))
+	return Answer{}, fmt.Errorf("%w: its hookStatus is %q; SUCCEEDED, FAILED or IN_PROGRESS is expected", fault.Transient, l.line(string(in.HookStatus)))
 }
 
 // line is a text from outside, on one line and not too long.

@@ -55,6 +55,7 @@ func TestWhatAGateSays(t *testing.T) {
 		"ask again at once":       {`{"hookStatus":"IN_PROGRESS","callBackDelay":0}`, hook.Answer{Status: hook.InProgress, After: time.Second}},
 		"ask again yesterday":     {`{"hookStatus":"IN_PROGRESS","callBackDelay":-1e300}`, hook.Answer{Status: hook.InProgress, After: time.Second}},
 		"ask again after ages":    {`{"hookStatus":"IN_PROGRESS","callBackDelay":1e300}`, hook.Answer{Status: hook.InProgress, After: time.Hour}},
+		"a link of its own":       {`{"hookStatus":"FAILED","reason":"see https://ci.example/t0ken/1"}`, hook.Answer{Status: hook.Failed, Reason: "see https://ci.example/t0ken/1"}},
 		"more than was asked":     {`{"hookStatus":"SUCCEEDED","hookDetails":{"a":1}}`, hook.Answer{Status: hook.Succeeded}},
 		"a reason without an end": {`{"hookStatus":"FAILED","reason":"` + strings.Repeat("x", 1000) + `"}`, hook.Answer{Status: hook.Failed, Reason: strings.Repeat("x", 300) + "..."}},
 	} {
@@ -302,6 +303,41 @@ func TestASlowGateIsGivenUp(t *testing.T) {
 			t.Errorf("Ask() of a task whose time is over = %v after %d tries; want an error after one", err, tries)
 		}
 	})
+}
+
+// A gate that repeats its question's address, or the key that it knows, says so in the reason
+// of a rollout's end, which anybody reads.
+func TestASecretIsInNoAnswer(t *testing.T) {
+	t.Setenv("STEPCANARY_SECRET_HOOK", "k3y+hunter2")
+	t.Setenv("STEPCANARY_SECRET_URL", "https://gate.example/a/t0ken hunter2?key=b/hunter2")
+	for name, reason := range map[string]string{
+		"the address":              "no test at https://gate.example/a/t0ken%20hunter2?key=b/hunter2",
+		"the request's line":       "POST /a/t0ken%20hunter2?key=b/hunter2 is unknown",
+		"the path":                 "POST /a/t0ken hunter2 is unknown",
+		"the path, as it was sent": "POST /a/t0ken%20hunter2 is unknown",
+		"the query":                "key=b/hunter2 is unknown",
+		"the key":                  "signed by k3y+hunter2",
+		"the key in a URL":         "signed by k3y%2Bhunter2",
+		"the key at the cut":       strings.Repeat("x", 295) + "k3y+hunter2",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := gate()
+			g.URL, g.URLFrom, g.Secret = "", "env:STEPCANARY_SECRET_URL", "env:STEPCANARY_SECRET_HOOK"
+			body, err := json.Marshal(map[string]string{"hookStatus": "FAILED", "reason": reason})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := client(func(*http.Request) (*http.Response, error) { return response(200, string(body)), nil }).Ask(t.Context(), g, question)
+			if err != nil || a.Status != hook.Failed || a.Reason == "" || strings.Contains(a.Reason, "k3y") || strings.Contains(a.Reason, "hunter2") {
+				t.Errorf("Ask() = %+v, %v; want the gate's reason without a secret", a, err)
+			}
+			body, _ = json.Marshal(map[string]string{"hookStatus": reason})
+			_, err = client(func(*http.Request) (*http.Response, error) { return response(200, string(body)), nil }).Ask(t.Context(), g, question)
+			if err == nil || strings.Contains(err.Error(), "k3y") || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("Ask() = %v; want an error without a secret", err)
+			}
+		})
+	}
 }
 
 func FuzzGate(f *testing.F) {

@@ -8,10 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/secret"
 )
 
 const (
@@ -124,11 +124,17 @@ func (l letter) unanswered(err error) error {
 	return fmt.Errorf("%w: no answer from %s: %s", fault.Transient, l.url.Host, l.conceal(err.Error()))
 }
 
+// conceal takes what is secret out of an error's text.
 func (l letter) conceal(text string) string {
-	for _, secret := range []string{l.key, l.url.String(), l.url.RequestURI()} {
-		if len(secret) > 1 {
-			text = strings.ReplaceAll(text, secret, "[redacted]")
-		}
+	return secret.Redact(text, l.key, l.url.String(), l.url.RequestURI(), l.url.EscapedPath(), l.url.Path, l.url.RawQuery)
+}
+
+// line is a gate's own words as they are told: without what is secret, then on one line
+// and not too long. The path of a URL that stands in deploy.json stays, because it
+// may be a word, or a part of a link.
+func (l letter) line(text string) string {
+	if l.endpoint.URLFrom == "" {
+		return line(secret.Redact(text, l.key, l.url.String()))
 	}
-	return text
+	return line(l.conceal(text))
 }
