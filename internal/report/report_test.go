@@ -14,6 +14,7 @@ import (
 
 	"github.com/stepcanary/stepcanary/internal/analysis"
 	"github.com/stepcanary/stepcanary/internal/engine/enginetest"
+	"github.com/stepcanary/stepcanary/internal/hook"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	"github.com/stepcanary/stepcanary/internal/report"
 	"github.com/stepcanary/stepcanary/internal/story"
@@ -103,6 +104,19 @@ func TestTheVerdictsAreReachedAgain(t *testing.T) {
 				t.Errorf("%d verdicts differ", n)
 			}
 		})
+	}
+}
+
+// Reports once held the addresses of webhooks. They are judged as those without.
+func TestAReportFromBeforeIsJudged(t *testing.T) {
+	s := played(t, bad, judged)
+	s.Rollout.Receivers = []hook.Receiver{{Endpoint: hook.Endpoint{Name: "team", URL: "https://hooks.example/services/t0ken"}}}
+	r, err := report.Parse(written(t, report.Of(s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := r.Judge(); len(again.Looks) == 0 || again.Different() != 0 || !r.Whole() {
+		t.Errorf("Judge() = %d looks, %d of them different; want all the same", len(again.Looks), again.Different())
 	}
 }
 

@@ -3,6 +3,7 @@ package story
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,8 +108,8 @@ func (s *Story) exited(e *types.HistoryEvent, state, output string) {
 	}
 	switch {
 	case state == "Prepare" && d.Rollout != nil:
-		s.Rollout = d.Rollout
-		s.add(e, Prepared, prepared(d.Rollout))
+		s.Rollout = shown(*d.Rollout)
+		s.add(e, Prepared, prepared(s.Rollout))
 	case state == "DeployCanary" && d.Deployed != nil:
 		s.add(e, Deployed, d.Deployed.Name+" is starting beside "+beside(s.Rollout)+", with weight 0")
 	case state == "AwaitReady" && d.Ready != nil && d.Ready.Action == "ready":
@@ -122,6 +123,19 @@ func (s *Story) exited(e *types.HistoryEvent, state, output string) {
 	case state == "HealthCheck" && d.Watch != nil:
 		s.looked(e, d.Watch)
 	}
+}
+
+// shown is what was decided, as people may read it: without the addresses of gates and receivers,
+// which often are secrets, and without what gates are told.
+func shown(ro step.Rollout) *step.Rollout {
+	ro.Gates, ro.Receivers = slices.Clone(ro.Gates), slices.Clone(ro.Receivers)
+	for i := range ro.Gates {
+		ro.Gates[i].URL, ro.Gates[i].Metadata = "", nil
+	}
+	for i := range ro.Receivers {
+		ro.Receivers[i].URL = ""
+	}
+	return &ro
 }
 
 // back tells when all users were on stable again. Rollback answers only after the drain, and the time is in what its

@@ -18,7 +18,8 @@ import (
 type Story struct {
 	Execution string `json:"execution"`
 	Name      string `json:"name"`
-	// Rollout is what was decided at the start; nil before that.
+	// Rollout is what was decided at the start; nil before that. The addresses of gates and
+	// receivers, and what gates are told, may be secrets, so they are not in it.
 	Rollout *step.Rollout `json:"rollout,omitempty"`
 	Began   time.Time     `json:"began,omitzero"`
 	// Ended is zero while it runs.

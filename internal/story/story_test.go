@@ -307,6 +307,34 @@ func TestTheStoryOfAGate(t *testing.T) {
 	}
 }
 
+// A webhook's address is often all that it takes to use it, and what a gate is told may be a secret
+// too. Both were in the report and in what the status and the history write as JSON.
+func TestAddressesOfWebhooksAreInNoStory(t *testing.T) {
+	s := ready(t, 0)
+	s.Web = enginetest.Answer(`{"hookStatus": "SUCCEEDED"}`)
+	arn := s.Run(t, enginetest.Fields{
+		"webhooks": []enginetest.Fields{
+			{"name": "smoke", "phase": "pre-rollout", "url": "https://smoke.example/hunter2?token=hunter2", "metadata": enginetest.Fields{"key": "hunter2"}},
+		},
+		"notifications": []enginetest.Fields{
+			{"name": "team", "url": "https://hooks.example/services/hunter2", "format": "slack"},
+			{"name": "board", "url_from": "env:STEPCANARY_SECRET_BOARD"},
+		},
+	})
+	told := story.Read(arn, s.History(t, arn))
+	written, err := json.Marshal(told)
+	if err != nil || strings.Contains(string(written), "hunter2") {
+		t.Errorf("Read() = %s, %v; want no address and no metadata in it", written, err)
+	}
+	ro := told.Rollout
+	if told.Outcome != step.OutcomePromoted || len(ro.Gates) != 1 || len(ro.Receivers) != 2 {
+		t.Fatalf("Read() = %s, %q, with gates %+v and receivers %+v", told.Outcome, told.Reason, ro.Gates, ro.Receivers)
+	}
+	if g, r := ro.Gates[0], ro.Receivers; g.Name != "smoke" || g.Phase != "pre-rollout" || g.Limit == 0 || r[0].Name != "team" || r[1].URLFrom != "env:STEPCANARY_SECRET_BOARD" {
+		t.Errorf("Read() has gate %+v and receivers %+v; want names, phases, limits and references kept", g, r)
+	}
+}
+
 func TestAStepThatIsHeldSaysWhyWhenItsHoldIsOver(t *testing.T) {
 	s := ready(t, 0)
 	script := meter.Steady(100, map[string]float64{"checkout-1": 0, "checkout-2": 0})
