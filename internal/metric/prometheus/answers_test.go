@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -286,6 +287,49 @@ func TestAnAnswerWithoutEndIsGivenUp(t *testing.T) {
 					t.Errorf("gave up after %v; want 3 tries of at most 10 s and the waits between them", took)
 				}
 			})
+		})
+	}
+}
+
+// many is an answer with so many series, as small as they can be written.
+func many(n int) string {
+	return `{"status":"success","data":{"resultType":"matrix","result":[` + strings.TrimSuffix(strings.Repeat(`{"metric":{}},`, n), ",") + `]}}`
+}
+
+// A Lambda has 256 MB. An answer of 8 MB in series of fourteen bytes was laid out on the window's
+// grid whole: 300 MB for twelve intervals, and 1.5 GB for 2 MB and 600 intervals.
+func TestAnAnswerOfTooManySeriesIsRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		intervals int
+		body      string
+		// want is a part of the error, empty where the answer is read.
+		want string
+	}{
+		"a service of four thousand pods and five codes": {2, many(20_000), ""},
+		"one series more":                                    {2, many(20_001), "more than 20000 series"},
+		"as many as 8 MB can hold":                           {12, many(590_000), "more than 20000 series"},
+		"a long window of some":                              {600, many(1700), ""},
+		"a long window of many":                              {600, many(1800), "1800 series at 611 moments; at most 1048576 points are expected"},
+		"a long window of more than the points of an answer": {600, many(20_000), "20000 series at 611 moments"},
+		"a series of more labels than any has":               {2, strings.Replace(many(1), "{}", `{"a":""`+strings.Repeat(`,"b":""`, 1000)+`}`, 1), "1001 labels; at most 1000 are expected"},
+		"a lot of warnings":                                  {2, `{"status":"success","warnings":["store 2 is down"` + strings.Repeat(`,""`, 2_000_000) + `]}`, "in part only: store 2 is down"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := metric.Window{From: metrictest.Start, To: metrictest.Start.Add(time.Duration(tt.intervals) * time.Minute), Every: time.Minute}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			got, err := meterOn(t, answering(http.StatusOK, tt.body), prometheus.Options{}).Intervals(t.Context(), metrictest.Subject, w)
+			runtime.ReadMemStats(&after)
+			switch {
+			case tt.want == "" && (err != nil || len(got) != tt.intervals):
+				t.Errorf("Intervals() = %d intervals, %v; want %d", len(got), err, tt.intervals)
+			case tt.want != "" && (got != nil || fault.Of(err) != fault.Transient || !strings.Contains(fmt.Sprint(err), tt.want)):
+				t.Errorf("Intervals() = %d intervals, %v; want %v with %q", len(got), err, fault.Transient, tt.want)
+			}
+			// All three tries together, garbage included.
+			if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 200 {
+				t.Errorf("an answer of %d bytes took %d MB; want 200 at most", len(tt.body), mb)
+			}
 		})
 	}
 }

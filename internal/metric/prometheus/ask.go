@@ -133,14 +133,17 @@ func (m *Meter) sent(req *http.Request) secrets {
 // short is the beginning of a text from outside, on one line. Secrets go before it is
 // cut: of one that was cut, the rest would not be found.
 func (s secrets) short(text string) string {
+	const most = 300
+	// No rune is longer than four bytes, and of an answer there may be megabytes.
+	text = secret.Redact(text, s...)
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(secret.Redact(text, s...), "?"))
-	if r := []rune(text); len(r) > 300 {
-		return string(r[:300]) + "..."
+	}, strings.ToValidUTF8(text[:min(len(text), 4*(most+1))], "?"))
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "..."
 	}
 	return text
 }

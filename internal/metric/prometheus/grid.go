@@ -54,6 +54,9 @@ func (g grid) tracks(d data) ([]track, error) {
 	if d.kind != "matrix" {
 		return nil, fmt.Errorf("%w: the source answered a %s; a matrix is expected", fault.Transient, d.kind)
 	}
+	if n := len(d.series); n*g.points > mostPoints {
+		return nil, fmt.Errorf("%w: the source answered with %d series at %d moments; at most %d points are expected", fault.Transient, n, g.points, mostPoints)
+	}
 	tracks := make([]track, 0, len(d.series))
 	for _, s := range d.series {
 		t := track{labels: s.Metric, points: make([]point, g.points)}

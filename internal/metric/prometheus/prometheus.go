@@ -15,6 +15,7 @@
 //	400, 401, 403, 404, 422        fault.Invalid
 //	429, 5xx, time-outs, bad JSON  fault.Transient, after a few tries
 //	an answer in part (warnings)   fault.Transient
+//	more than fits into memory     fault.Transient: 8 MB, 20,000 series, 2^20 points
 //
 // Reference: https://prometheus.io/docs/prometheus/latest/querying/api/.
 package prometheus
