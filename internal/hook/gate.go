@@ -1,11 +1,14 @@
 package hook
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"strings"
 	"time"
@@ -120,27 +123,67 @@ func delivery(name string, body []byte) string {
 
 // read understands an answer, or says that it is none.
 func (l letter) read(text []byte) (Answer, error) {
-	var in struct {
-		HookStatus    Status   `json:"hookStatus"`
-		CallBackDelay *float64 `json:"callBackDelay"`
-		Reason        string   `json:"reason"`
+	fields, err := object(text)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%w: its answer is not one object of JSON with a hookStatus: %s", fault.Transient, l.line(err.Error()))
 	}
-	if err := json.Unmarshal(text, &in); err != nil {
-		return Answer{}, fmt.Errorf("%w: its answer is not JSON with a hookStatus", fault.Transient)
+	var status, reason string
+	var delay *float64
+	for name, into := range map[string]any{"hookStatus": &status, "reason": &reason, "callBackDelay": &delay} {
+		for found, value := range fields {
+			switch {
+			case !strings.EqualFold(found, name):
+			case found != name:
+				return Answer{}, fmt.Errorf("%w: its answer has the field %q; %s is expected", fault.Transient, found, name)
+			case json.Unmarshal(value, into) != nil:
+				return Answer{}, fmt.Errorf("%w: its %s is of the wrong type", fault.Transient, name)
+			}
+		}
 	}
-	a := Answer{Status: in.HookStatus, Reason: l.line(in.Reason)}
+	a := Answer{Status: Status(status), Reason: l.line(reason)}
 	switch a.Status {
 	case Succeeded, Failed:
 		return a, nil
 	case InProgress:
 		a.After = AskAgain
-		if in.CallBackDelay != nil {
-			seconds := min(max(*in.CallBackDelay, shortestDelay.Seconds()), longestDelay.Seconds())
+		if delay != nil {
+			seconds := min(max(*delay, shortestDelay.Seconds()), longestDelay.Seconds())
 			a.After = time.Duration(seconds * float64(time.Second))
 		}
 		return a, nil
 	}
-	return Answer{}, fmt.Errorf("%w: its hookStatus is %q; SUCCEEDED, FAILED or IN_PROGRESS is expected", fault.Transient, l.line(string(in.HookStatus)))
+	return Answer{}, fmt.Errorf("%w: its hookStatus is %q; SUCCEEDED, FAILED or IN_PROGRESS is expected", fault.Transient, l.line(status))
+}
+
+// object reads one object whose names come once. The standard library takes the last of two,
+// and does not mind their capitals: an answer that says no and yes would be a yes.
+func object(text []byte) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf("an object is expected")
+	}
+	fields := map[string]json.RawMessage{}
+	for d.More() {
+		var value json.RawMessage
+		name, err := d.Token()
+		if err == nil {
+			err = d.Decode(&value)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := fields[name.(string)]; twice {
+			return nil, fmt.Errorf("%q is there twice", name)
+		}
+		fields[name.(string)] = value
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("the end is expected after it")
+	}
+	return fields, nil
 }
 
 // line is a text from outside, on one line and not too long.

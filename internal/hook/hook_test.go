@@ -68,7 +68,8 @@ func TestWhatAGateSays(t *testing.T) {
 	}
 }
 
-// No answer opens no gate: every case ends without a status.
+// No answer opens no gate: every case ends without a status. One that contradicts itself is none:
+// the last of several words once counted, whatever its capitals.
 func TestWhatIsNoAnswer(t *testing.T) {
 	redirect := func(status int, to string) *http.Response {
 		res := response(status, "")
@@ -87,6 +88,15 @@ func TestWhatIsNoAnswer(t *testing.T) {
 		"another status":                {response(200, `{"hookStatus":"succeeded"}`), nil, fault.Transient, 1},
 		"a status that is no word":      {response(200, `{"hookStatus":true}`), nil, fault.Transient, 1},
 		"a list":                        {response(200, `[{"hookStatus":"SUCCEEDED"}]`), nil, fault.Transient, 1},
+		"two words":                     {response(200, `{"hookStatus":"FAILED","hookStatus":"SUCCEEDED"}`), nil, fault.Transient, 1},
+		"two words, one in capitals":    {response(200, `{"hookStatus":"FAILED","HOOKSTATUS":"SUCCEEDED"}`), nil, fault.Transient, 1},
+		"two words, the other way":      {response(200, `{"HookStatus":"FAILED","hookStatus":"SUCCEEDED"}`), nil, fault.Transient, 1},
+		"two words, one escaped":        {response(200, `{"hookStatus":"FAILED","hook\u0053tatus":"SUCCEEDED"}`), nil, fault.Transient, 1},
+		"a word by another name":        {response(200, `{"HOOKSTATUS":"SUCCEEDED"}`), nil, fault.Transient, 1},
+		"a word by a letter like an s":  {response(200, `{"hook\u017ftatus":"FAILED","hookStatus":"SUCCEEDED"}`), nil, fault.Transient, 1},
+		"two reasons":                   {response(200, `{"hookStatus":"FAILED","reason":"a","Reason":"b"}`), nil, fault.Transient, 1},
+		"another field twice":           {response(200, `{"hookStatus":"SUCCEEDED","a":1,"a":2}`), nil, fault.Transient, 1},
+		"a reason that is none":         {response(200, `{"hookStatus":"SUCCEEDED","reason":1}`), nil, fault.Transient, 1},
 		"two answers":                   {response(200, `{"hookStatus":"SUCCEEDED"}{"hookStatus":"FAILED"}`), nil, fault.Transient, 1},
 		"more than is read":             {response(200, `{"hookStatus":"SUCCEEDED"}`+strings.Repeat(" ", 64<<10)), nil, fault.Invalid, 1},
 		"yes, with an error's status":   {response(500, `{"hookStatus":"SUCCEEDED"}`), nil, fault.Transient, 3},
@@ -344,6 +354,7 @@ func FuzzGate(f *testing.F) {
 	f.Add([]byte(`{"hookStatus":"SUCCEEDED"}`))
 	f.Add([]byte(`{"hookStatus":"IN_PROGRESS","callBackDelay":1e308,"reason":"\u0000"}`))
 	f.Add([]byte(`{"hookStatus":null}`))
+	f.Add([]byte(`{"hookStatus":"FAILED","HOOKSTATUS":"SUCCEEDED","a":{"a":[1]}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if len(body) > 1<<20 {
 			return
@@ -356,9 +367,14 @@ func FuzzGate(f *testing.F) {
 			}
 			return
 		}
-		var said struct{ HookStatus string }
-		if json.Unmarshal(body, &said) != nil || said.HookStatus != string(a.Status) {
+		var said map[string]any
+		if json.Unmarshal(body, &said) != nil || said["hookStatus"] != string(a.Status) {
 			t.Errorf("%q was read as %+v", body, a)
+		}
+		for name := range said {
+			if name != "hookStatus" && strings.EqualFold(name, "hookStatus") {
+				t.Errorf("%q has %q beside hookStatus, and was read as %+v", body, name, a)
+			}
 		}
 		if a.Status == hook.InProgress && (a.After < time.Second || a.After > time.Hour) || strings.ContainsAny(a.Reason, "\n\r\x00") {
 			t.Errorf("%q was read as %+v", body, a)
