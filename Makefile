@@ -1,7 +1,7 @@
 # make help lists what there is. Needs Go, Node.js, make and git; everything else is fetched, pinned.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check synth safety bench clean
+.PHONY: help build demo test check synth safety fuzz bench clean
 
 GO_FILES := $(shell git ls-files --cached --others --exclude-standard '*.go' go.mod go.sum)
 BED_FILES := $(shell git ls-files --cached --others --exclude-standard testbed examples)
@@ -36,6 +36,9 @@ synth: ## the CloudFormation templates, in infra/cdk.out
 
 safety: build ## search for states in which a promise breaks; SAFETY=long searches longer
 	@scripts/safety
+
+fuzz: ## inputs that nobody wrote, to every fuzz target for 30 s; FUZZ=10m tries longer
+	@scripts/fuzz
 
 bench: build ## figures: rollouts at once, lookups, sizes
 	@scripts/bench
