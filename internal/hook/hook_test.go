@@ -381,3 +381,37 @@ func FuzzGate(f *testing.F) {
 		}
 	})
 }
+
+// FuzzVerify shows receivers what nobody signed: a signature of ours fits its own body within the
+// tolerance and no other, and of all headers only one that Sign would write is believed.
+func FuzzVerify(f *testing.F) {
+	good := hook.Sign("k3y", now, []byte(`{"a":1}`))
+	for _, header := range []string{
+		good, good + " ", strings.ToUpper(good), strings.Replace(good, "t=", "t=+", 1), strings.Replace(good, "t=", "t=0", 1), good + ",v1=00",
+		"", "t=", "t=,v1=", "t=9223372036854775807,v1=00", "t=-9223372036854775808,v1=00",
+	} {
+		f.Add("k3y", header, []byte(`{"a":1}`), int64(0), int64(300))
+	}
+	f.Add("", "t=1795251600,v1=", []byte{}, int64(-1<<62), int64(-1))
+	f.Fuzz(func(t *testing.T, key, header string, body []byte, age, tolerance int64) {
+		if len(header)+len(body)+len(key) > 1<<20 {
+			return
+		}
+		within := time.Duration(tolerance%(1<<30)) * time.Second
+		at := time.Unix(now.Unix()-age%(1<<40), 0)
+		mine := hook.Sign(key, at, body)
+		if err := hook.Verify(key, mine, body, now, within); (err == nil) != (now.Sub(at).Abs() <= within) {
+			t.Errorf("Verify(%q) of a signature %v old = %v; at most %v is allowed", mine, now.Sub(at), err, within)
+		}
+		if err := hook.Verify(key, mine, append([]byte{' '}, body...), now, within); err == nil {
+			t.Errorf("Verify(%q) of another body is believed", mine)
+		}
+		if hook.Verify(key, header, body, now, within) != nil {
+			return
+		}
+		var seconds int64
+		if _, err := fmt.Sscanf(header, "t=%d,", &seconds); err != nil || !strings.EqualFold(header, hook.Sign(key, time.Unix(seconds, 0), body)) {
+			t.Errorf("Verify(%q) is believed", header)
+		}
+	})
+}
