@@ -272,7 +272,7 @@ func TestAdoptSaysWhatIsInTheWay(t *testing.T) {
 		text string
 	}{
 		"front":   {fault.Invalid, "2 Deployments (web-a, web-b)"},
-		"outside": {fault.NotFound, "no selector"},
+		"outside": {fault.Refused, "ExternalName example.com"},
 		"orphan":  {fault.NotFound, "app=nobody"},
 		"nothing": {fault.NotFound, `"nothing" not found`},
 	} {

@@ -128,7 +128,8 @@ func (c *Cluster) Versions(ctx context.Context, s workload.Service) ([]workload.
 	return versions, nil
 }
 
-// Adopt finds the Deployment that the Service of a back end's name leads to.
+// Adopt finds the Deployment that the Service of a back end's name leads to. Where there is none, and
+// something answers all the same, the back end serves: it must not be taken for one that leads nowhere.
 func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string) (workload.Version, error) {
 	op := fmt.Sprintf("adopt back end %s/%s", s.Namespace, backend)
 	service, err := c.client.Get(ctx, Services, s.Namespace, backend)
@@ -140,7 +141,7 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 		return workload.Version{}, fmt.Errorf("%s: %w: %w", op, fault.Invalid, err)
 	}
 	if len(selector) == 0 {
-		return workload.Version{}, fmt.Errorf("%s: %w: the Service has no selector, so that no Deployment is behind it", op, fault.NotFound)
+		return workload.Version{}, fmt.Errorf("%s: %w", op, c.unled(ctx, service, "the Service has no selector"))
 	}
 	list, err := c.deployments(ctx, s, "")
 	if err != nil {
@@ -156,7 +157,7 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 		v.Selector = wanted.String()
 		return v, nil
 	case 0:
-		return workload.Version{}, fmt.Errorf("%s: %w: no Deployment has pods with the Service's labels %v", op, fault.NotFound, wanted)
+		return workload.Version{}, fmt.Errorf("%s: %w", op, c.unled(ctx, service, fmt.Sprintf("no Deployment has pods with the Service's labels %v", wanted)))
 	}
 	names := map[string]bool{}
 	for _, d := range list {

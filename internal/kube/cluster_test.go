@@ -24,6 +24,7 @@ func TestCluster(t *testing.T) {
 			Cluster: kube.NewCluster(c.Client),
 			Service: service,
 			Place:   func(t *testing.T, v workload.Version) { place(t, c, k, v) },
+			Answer:  func(t *testing.T, name string) { answer(t, c, name) },
 			Ready: func(t *testing.T, name string, ready bool) {
 				k.Set(name, map[bool]map[string]any{true: kubetest.Ready(), false: kubetest.Unready()}[ready])
 			},
@@ -108,6 +109,18 @@ func place(t *testing.T, c kubetest.Cluster, k *kubetest.Kubelet, v workload.Ver
 	c.Create(t, kube.Services, kubetest.Object("v1", "Service", v.Name, map[string]any{"spec": map[string]any{
 		"selector": labels, "ports": []any{map[string]any{"port": 80, "targetPort": 8080}},
 	}}))
+}
+
+// answer makes a Service whose endpoints a person writes.
+func answer(t *testing.T, c kubetest.Cluster, name string) {
+	c.Create(t, kube.Services, kubetest.Object("v1", "Service", name, map[string]any{"spec": map[string]any{
+		"ports": []any{map[string]any{"port": 80}},
+	}}))
+	c.Create(t, kube.EndpointSlices, kubetest.Object("discovery.k8s.io/v1", "EndpointSlice", name, map[string]any{
+		"metadata":    map[string]any{"name": name, "labels": map[string]any{"kubernetes.io/service-name": name}},
+		"addressType": "IPv4", "ports": []any{map[string]any{"port": 8080}},
+		"endpoints": []any{map[string]any{"addresses": []any{"10.20.30.40"}}},
+	}))
 }
 
 // coreEvents is where kubectl looks for events.

@@ -28,7 +28,8 @@ type Needs struct {
 
 // Rules are the rights that the engine needs for one service, and no others: the
 // verbs are those that this package sends. "list" on what is otherwise watched is
-// for API servers that cannot send the present state in a watch.
+// for API servers that cannot send the present state in a watch, and for a look at
+// the endpoints of a Service that no Deployment is behind.
 func Rules(n Needs) []Rule {
 	rules := []Rule{
 		rule(Leases, nil, "create"),

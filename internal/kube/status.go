@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,15 +55,28 @@ type containerState struct {
 
 // An endpointSlice is the part of an EndpointSlice that is read here.
 type endpointSlice struct {
-	Endpoints []struct {
-		Addresses  []string `json:"addresses"`
-		Conditions struct {
-			Ready *bool `json:"ready"`
-		} `json:"conditions"`
-		TargetRef *struct {
-			UID types.UID `json:"uid"`
-		} `json:"targetRef"`
-	} `json:"endpoints"`
+	Endpoints []endpoint `json:"endpoints"`
+}
+
+type endpoint struct {
+	Addresses  []string `json:"addresses"`
+	Conditions struct {
+		Ready       *bool `json:"ready"`
+		Terminating bool  `json:"terminating"`
+	} `json:"conditions"`
+	TargetRef *struct {
+		Kind string    `json:"kind"`
+		Name string    `json:"name"`
+		UID  types.UID `json:"uid"`
+	} `json:"targetRef"`
+}
+
+// String names the endpoint for people: "Pod db-0", or its addresses where a person wrote it.
+func (e endpoint) String() string {
+	if t := e.TargetRef; t != nil {
+		return t.Kind + " " + t.Name
+	}
+	return strings.Join(e.Addresses, ", ")
 }
 
 // A picture is everything that is known of a version at one moment.

@@ -90,8 +90,9 @@ type Cluster interface {
 	Versions(ctx context.Context, s Service) ([]Version, error)
 
 	// Adopt finds the version behind a back end that is not ours: the Service of
-	// that name and the Deployment that its selector leads to. A Service that leads
-	// to none is fault.NotFound.
+	// that name and the Deployment that its selector leads to. A back end behind which
+	// nothing answers is fault.NotFound; one that something else than a Deployment answers
+	// for serves, and is fault.Refused.
 	Adopt(ctx context.Context, s Service, backend string) (Version, error)
 
 	// Apply writes the objects by server-side apply, labelled as o says. It is

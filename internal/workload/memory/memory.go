@@ -54,6 +54,8 @@ func New(c *memory.Core) *Cluster {
 type object struct {
 	kind, name string
 	labels     map[string]string
+	// answers is what else than a Deployment answers for a Service.
+	answers string
 }
 
 func objectKey(namespace, kind, name string) string { return namespace + "/" + kind + "/" + name }
@@ -88,6 +90,13 @@ func (c *Cluster) Place(namespace string, v workload.Version) {
 		for kind, name := range map[string]string{"Deployment": v.Deployment, "Service": v.Name} {
 			c.objects[objectKey(namespace, kind, name)] = object{kind: kind, name: name}
 		}
+	})
+}
+
+// Answer puts a Service there that something else than a Deployment answers for, such as "Pod db-0".
+func (c *Cluster) Answer(namespace, service, by string) {
+	c.core.Change(func() {
+		c.objects[objectKey(namespace, "Service", service)] = object{kind: "Service", name: service, answers: by}
 	})
 }
 
@@ -158,8 +167,12 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 				return nil
 			}
 		}
+		o := c.objects[objectKey(s.Namespace, "Service", backend)]
+		if o.answers != "" {
+			return fmt.Errorf("back end %s/%s: %w: no Deployment is behind it, and it leads to %s", s.Namespace, backend, fault.Refused, o.answers)
+		}
 		// A Service that the versions share leads to each of them.
-		if o := c.objects[objectKey(s.Namespace, "Service", backend)]; o.labels[workload.LabelService] == s.Name && o.labels[workload.LabelVersion] == "" {
+		if o.labels[workload.LabelService] == s.Name && o.labels[workload.LabelVersion] == "" {
 			for key := range c.owned[s] {
 				if d := c.deployments[path(s.Namespace, c.objects[key].name)]; c.objects[key].kind == "Deployment" && d != nil {
 					v = d.version

@@ -23,6 +23,7 @@ func TestCluster(t *testing.T) {
 			Cluster: c,
 			Service: service,
 			Place:   func(_ *testing.T, v workload.Version) { c.Place(service.Namespace, v) },
+			Answer:  func(_ *testing.T, name string) { c.Answer(service.Namespace, name, "Pod pets-0") },
 			Ready: func(_ *testing.T, name string, ready bool) {
 				s := cluster.Script{}
 				if !ready {

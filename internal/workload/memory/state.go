@@ -12,7 +12,8 @@ import (
 func (c *Cluster) AppendState(b []byte) []byte {
 	_ = c.core.Do(func() error {
 		for _, key := range slices.Sorted(maps.Keys(c.objects)) {
-			b = fmt.Appendf(b, "%s %v\n", key, c.objects[key].labels) // fmt prints maps in order
+			o := c.objects[key]
+			b = fmt.Appendf(b, "%s %v %s\n", key, o.labels, o.answers) // fmt prints maps in order
 		}
 		for _, key := range slices.Sorted(maps.Keys(c.deployments)) {
 			d := c.deployments[key]

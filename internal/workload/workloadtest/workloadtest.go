@@ -22,6 +22,8 @@ type Subject struct {
 	Service workload.Service
 	// Place puts a Deployment and a Service of somebody else's there, with ready pods.
 	Place func(t *testing.T, v workload.Version)
+	// Answer puts a Service there that something else than a Deployment answers for.
+	Answer func(t *testing.T, service string)
 	// Ready makes the Deployment's pods ready, or un-ready.
 	Ready func(t *testing.T, deployment string, ready bool)
 	// CannotPull lets the Deployment's image not be found.
@@ -40,23 +42,24 @@ const Patience = 15 * time.Second
 // Run tests the clusters that open gives, each with a service that has nothing yet.
 func Run(t *testing.T, open func(t *testing.T) Subject) {
 	for name, test := range map[string]func(*testing.T, Subject){
-		"versions are ours alone, by rising number":              versions,
-		"applying twice changes nothing":                         twice,
-		"a canary starts as large as asked":                      sized,
-		"a foreign object is refused before anything is written": foreign,
-		"a route is written only where it is missing":            route,
-		"a dry run writes nothing":                               dryRun,
-		"a dry run is refused what would be refused":             dryRunRefused,
-		"a foreign Deployment is adopted":                        adopt,
-		"a follower sees readiness come and go":                  ready,
-		"an image that cannot be pulled is fatal":                pull,
-		"a crash loop is fatal":                                  crash,
-		"a deleted Deployment is a problem":                      deleted,
-		"a follower repeats itself when nothing happens":         quiet,
-		"a follower ends with its context":                       ends,
-		"what is removed is gone, and the rest stays":            remove,
-		"a foreign version is not removed":                       keeps,
-		"an event can be told":                                   tell,
+		"versions are ours alone, by rising number":                   versions,
+		"applying twice changes nothing":                              twice,
+		"a canary starts as large as asked":                           sized,
+		"a foreign object is refused before anything is written":      foreign,
+		"a route is written only where it is missing":                 route,
+		"a dry run writes nothing":                                    dryRun,
+		"a dry run is refused what would be refused":                  dryRunRefused,
+		"a foreign Deployment is adopted":                             adopt,
+		"what answers without a Deployment is no back end to nowhere": answered,
+		"a follower sees readiness come and go":                       ready,
+		"an image that cannot be pulled is fatal":                     pull,
+		"a crash loop is fatal":                                       crash,
+		"a deleted Deployment is a problem":                           deleted,
+		"a follower repeats itself when nothing happens":              quiet,
+		"a follower ends with its context":                            ends,
+		"what is removed is gone, and the rest stays":                 remove,
+		"a foreign version is not removed":                            keeps,
+		"an event can be told":                                        tell,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -280,6 +283,13 @@ func adopt(t *testing.T, s Subject) {
 	}
 	f := s.follow(t, got)
 	s.until(t, f, "the adopted version is available", workload.Status.Available)
+}
+
+func answered(t *testing.T, s Subject) {
+	s.Answer(t, "pets")
+	if v, err := s.Cluster.Adopt(t.Context(), s.Service, "pets"); fault.Of(err) != fault.Refused || !strings.Contains(err.Error(), "it leads to ") {
+		t.Errorf("Adopt(pets) = %+v, %v; want %v with what it leads to", v, err, fault.Refused)
+	}
 }
 
 func (s Subject) follow(t *testing.T, v workload.Version) workload.Follower {

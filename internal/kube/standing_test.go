@@ -1,0 +1,113 @@
+package kube_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/kube"
+)
+
+// A standing is what a cluster has, by resource, while nothing happens in it.
+type standing map[string][]string
+
+// serve answers reads of one object, lists and watches, as an API server that cannot send the present state in a watch.
+func (s standing) serve(t *testing.T) *kube.Cluster {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		query := r.URL.Query()
+		switch {
+		case query.Has("sendInitialEvents"):
+			refuse422(w)
+		case query.Has("watch"):
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		default:
+			s.answer(t, w, r)
+		}
+	}))
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	return kube.NewCluster(plain(t, server.URL))
+}
+
+func (s standing) answer(t *testing.T, w http.ResponseWriter, r *http.Request) {
+	_, path, _ := strings.Cut(r.URL.Path, "/namespaces/shop/")
+	resource, name, _ := strings.Cut(path, "/")
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil {
+		t.Error(err)
+	}
+	items := []json.RawMessage{}
+	for _, text := range s[resource] {
+		var o struct{ Metadata metav1.ObjectMeta }
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			t.Errorf("%v in %s", err, text)
+		}
+		if name == o.Metadata.Name {
+			fmt.Fprint(w, text)
+			return
+		}
+		if only := r.URL.Query().Get("fieldSelector"); selector.Matches(labels.Set(o.Metadata.Labels)) && (only == "" || only == "metadata.name="+o.Metadata.Name) {
+			items = append(items, json.RawMessage(text))
+		}
+	}
+	if name != "" {
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,"message":"not found"}`)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"kind": "List", "apiVersion": "v1", "metadata": map[string]any{"resourceVersion": "1"}, "items": items})
+}
+
+func refuse422(w http.ResponseWriter) {
+	w.WriteHeader(http.StatusUnprocessableEntity)
+	fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422,"message":"sendInitialEvents is forbidden"}`)
+}
+
+// serviceOf is a Service checkout with that spec.
+func serviceOf(spec string) string {
+	return `{"kind": "Service", "apiVersion": "v1", "metadata": {"name": "checkout", "namespace": "shop", "uid": "s"}, "spec": ` + spec + `}`
+}
+
+// sliceOf is an EndpointSlice of a Service with that endpoint.
+func sliceOf(service, endpoint string) string {
+	return fmt.Sprintf(`{"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": {"name": "%s-x", "namespace": "shop", "uid": "e",
+		"labels": {"kubernetes.io/service-name": %[1]q}}, "endpoints": [%s]}`, service, endpoint)
+}
+
+// A Service that a StatefulSet, an Argo Rollout, a ReplicaSet without an owner or a person's hand stands behind was taken for
+// one that leads nowhere: the rollout was planned as a first deployment, and all users went to a version that nothing judged.
+func TestWhatServesWithoutADeploymentLeadsSomewhere(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spec, endpoint string
+		want           fault.Kind
+		says           string
+	}{
+		"a StatefulSet's pod": {`{"selector": {"app": "db"}}`,
+			`{"addresses": ["10.0.0.1"], "conditions": {"ready": true}, "targetRef": {"kind": "Pod", "name": "db-0"}}`, fault.Refused, "app=db, and it leads to Pod db-0"},
+		"one that is not ready now": {`{"selector": {"app": "db"}}`,
+			`{"addresses": ["10.0.0.1"], "conditions": {"ready": false}, "targetRef": {"kind": "Pod", "name": "db-0"}}`, fault.Refused, "it leads to Pod db-0"},
+		"one on its way out": {`{"selector": {"app": "db"}}`,
+			`{"addresses": ["10.0.0.1"], "conditions": {"ready": false, "terminating": true}, "targetRef": {"kind": "Pod", "name": "db-0"}}`, fault.NotFound, "nothing answers"},
+		"endpoints that a person wrote": {`{}`, `{"addresses": ["10.0.0.1"]}`, fault.Refused, "no selector, and it leads to 10.0.0.1"},
+		"another name":                  {`{"type": "ExternalName", "externalName": "old.example.com"}`, "", fault.Refused, "it leads to ExternalName old.example.com"},
+		"nothing by its selector":       {`{"selector": {"app": "db"}}`, "", fault.NotFound, "no Deployment has pods with the Service's labels app=db, and nothing answers"},
+		"nothing at all":                {`{}`, "", fault.NotFound, "no selector, and nothing answers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := standing{"services": {serviceOf(tt.spec)}, "endpointslices": {sliceOf("checkout", tt.endpoint), sliceOf("cart", `{"addresses": ["10.0.0.9"]}`)}}
+			v, err := s.serve(t).Adopt(t.Context(), checkout, "checkout")
+			if fault.Of(err) != tt.want || !strings.Contains(fmt.Sprint(err), tt.says) {
+				t.Errorf("Adopt(checkout) = %+v, %v; want %v with %q", v, err, tt.want, tt.says)
+			}
+		})
+	}
+}
