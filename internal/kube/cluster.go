@@ -153,6 +153,11 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 	})
 	switch len(list) {
 	case 1:
+		if l := list[0].Metadata.Labels; workload.OfAnother(s, l) {
+			return workload.Version{}, fmt.Errorf("%s: %w: the Service leads to Deployment %s, and %s; name the route of %s in deploy.json, "+
+				"or, where the service has got another name, take the label %s off that Deployment", op, fault.Refused,
+				list[0].Metadata.Name, workload.Describe(l), s.Name, workload.LabelService)
+		}
 		v := list[0].version(s, backend)
 		v.Selector = wanted.String()
 		return v, nil

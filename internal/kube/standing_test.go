@@ -111,3 +111,32 @@ func TestWhatServesWithoutADeploymentLeadsSomewhere(t *testing.T) {
 		})
 	}
 }
+
+// cart3 is version 3 of the service cart, whose template bears our labels.
+const cart3 = `{"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "cart-3", "namespace": "shop", "uid": "d", "resourceVersion": "1", "labels": %s},
+	"spec": {"replicas": 1, "selector": {"matchLabels": {"app": "cart"}}, "template": {"metadata": {"labels":
+		{"app": "cart", "app.kubernetes.io/managed-by": "stepcanary", "stepcanary.dev/service": "cart", "stepcanary.dev/version": "3"}}}}}`
+
+// By a slip checkout's deploy.json named cart's route. cart-3, which another rollout of ours had made, was adopted as if it were
+// nobody's, and in the end all of cart's users were on checkout.
+func TestAnotherServicesVersionIsAdoptedWhenItsLabelIsTakenOff(t *testing.T) {
+	for name, tt := range map[string]struct {
+		labels, says string
+	}{
+		"with its labels": {`{"app.kubernetes.io/managed-by": "stepcanary", "stepcanary.dev/service": "cart", "stepcanary.dev/version": "3"}`,
+			`Deployment cart-3, and it belongs to version "3" of service "cart"; name the route of checkout`},
+		"without that of the service": {`{"app.kubernetes.io/managed-by": "stepcanary", "stepcanary.dev/version": "3"}`, ""},
+		"without any":                 {`{}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := standing{"services": {serviceOf(`{"selector": {"app": "cart"}}`)}, "deployments": {fmt.Sprintf(cart3, tt.labels)}}
+			v, err := s.serve(t).Adopt(t.Context(), checkout, "checkout")
+			switch {
+			case tt.says == "" && (err != nil || v.Ours || v.Deployment != "cart-3"):
+				t.Errorf("Adopt(checkout) = %+v, %v; want cart-3 as somebody else's", v, err)
+			case tt.says != "" && (fault.Of(err) != fault.Refused || !strings.Contains(fmt.Sprint(err), tt.says)):
+				t.Errorf("Adopt(checkout) = %+v, %v; want %v with %q", v, err, fault.Refused, tt.says)
+			}
+		})
+	}
+}

@@ -125,6 +125,12 @@ func (w Ownership) Owned(labels map[string]string) bool {
 		(!versioned || v == strconv.Itoa(w.Version))
 }
 
+// OfAnother tells whether labels say that the object is ours, and of another service than this one.
+func OfAnother(s Service, labels map[string]string) bool {
+	of := labels[LabelService]
+	return labels[LabelManagedBy] == Manager && of != "" && of != s.Name
+}
+
 // Keeps tells whether an object that exists with these labels stays as it is: what
 // is created only once, and a shared Service that is somebody else's, which is the
 // name that other services call.

@@ -56,3 +56,21 @@ func TestOwned(t *testing.T) {
 		}
 	}
 }
+
+func TestOfAnother(t *testing.T) {
+	s := workload.Service{Namespace: "shop", Name: "checkout"}
+	for name, tt := range map[string]struct {
+		labels map[string]string
+		want   bool
+	}{
+		"of this service":                     {map[string]string{workload.LabelManagedBy: "stepcanary", workload.LabelService: "checkout"}, false},
+		"of another service":                  {map[string]string{workload.LabelManagedBy: "stepcanary", workload.LabelService: "cart"}, true},
+		"of another manager":                  {map[string]string{workload.LabelManagedBy: "Helm", workload.LabelService: "cart"}, false},
+		"whose service's label was taken off": {map[string]string{workload.LabelManagedBy: "stepcanary"}, false},
+		"of nobody":                           {nil, false},
+	} {
+		if got := workload.OfAnother(s, tt.labels); got != tt.want {
+			t.Errorf("%s: OfAnother(%v) = %v; want %v", name, tt.labels, got, tt.want)
+		}
+	}
+}

@@ -92,7 +92,7 @@ type Cluster interface {
 	// Adopt finds the version behind a back end that is not ours: the Service of
 	// that name and the Deployment that its selector leads to. A back end behind which
 	// nothing answers is fault.NotFound; one that something else than a Deployment answers
-	// for serves, and is fault.Refused.
+	// for serves, and is fault.Refused, as is a version of another service of ours.
 	Adopt(ctx context.Context, s Service, backend string) (Version, error)
 
 	// Apply writes the objects by server-side apply, labelled as o says. It is

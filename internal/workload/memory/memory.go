@@ -159,6 +159,9 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 		for _, at := range slices.Sorted(maps.Keys(c.deployments)) {
 			d := c.deployments[at]
 			if at == path(s.Namespace, d.version.Deployment) && d.version.Name == backend {
+				if l := c.objects[objectKey(s.Namespace, "Deployment", d.version.Deployment)].labels; workload.OfAnother(s, l) {
+					return fmt.Errorf("back end %s/%s: %w: Deployment %s: %s", s.Namespace, backend, fault.Refused, d.version.Deployment, workload.Describe(l))
+				}
 				v = d.version
 				v.Replicas, _ = d.replicas(c.core.Clock.Now())
 				if !v.Ours {

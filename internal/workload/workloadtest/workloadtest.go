@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"a dry run is refused what would be refused":                  dryRunRefused,
 		"a foreign Deployment is adopted":                             adopt,
 		"what answers without a Deployment is no back end to nowhere": answered,
+		"another service's version is not adopted":                    anothers,
 		"a follower sees readiness come and go":                       ready,
 		"an image that cannot be pulled is fatal":                     pull,
 		"a crash loop is fatal":                                       crash,
@@ -289,6 +290,15 @@ func answered(t *testing.T, s Subject) {
 	s.Answer(t, "pets")
 	if v, err := s.Cluster.Adopt(t.Context(), s.Service, "pets"); fault.Of(err) != fault.Refused || !strings.Contains(err.Error(), "it leads to ") {
 		t.Errorf("Adopt(pets) = %+v, %v; want %v with what it leads to", v, err, fault.Refused)
+	}
+}
+
+func anothers(t *testing.T, s Subject) {
+	cart := s
+	cart.Service.Name = "cart"
+	v := cart.apply(t, 3)
+	if got, err := s.Cluster.Adopt(t.Context(), s.Service, v.Name); fault.Of(err) != fault.Refused || !strings.Contains(err.Error(), `of service "cart"`) {
+		t.Errorf("Adopt(%s) = %+v, %v; want %v with whose it is", v.Name, got, err, fault.Refused)
 	}
 }
 
