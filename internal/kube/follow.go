@@ -7,6 +7,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/workload"
@@ -138,7 +140,7 @@ func readAll[T any](o Objects) ([]T, error) {
 	return out, nil
 }
 
-// selector waits for the Deployment and gives its own selector.
+// selector waits for the Deployment and gives what selects its pods.
 func (f *follower) selector(ctx context.Context) (string, error) {
 	ctx, cancel := Within(ctx)
 	defer cancel()
@@ -152,11 +154,7 @@ func (f *follower) selector(ctx context.Context) (string, error) {
 		case seen && d == nil:
 			return "", fault.NotFound
 		case seen:
-			s, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
-			if err != nil {
-				return "", fmt.Errorf("%w: selector: %w", fault.Invalid, err)
-			}
-			return s.String(), nil
+			return d.selector()
 		}
 		select {
 		case <-f.changed:
@@ -164,6 +162,27 @@ func (f *follower) selector(ctx context.Context) (string, error) {
 			return "", ctx.Err()
 		}
 	}
+}
+
+// selector selects the Deployment's own pods. Those of a version of ours may have all the labels that its selector asks for;
+// they have labels of ours besides, which its own pods have only as its template says.
+func (d deployment) selector() (string, error) {
+	s, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+	if err != nil {
+		return "", fmt.Errorf("%w: selector: %w", fault.Invalid, err)
+	}
+	for _, key := range []string{workload.LabelService, workload.LabelVersion} {
+		is, values := selection.DoesNotExist, []string(nil)
+		if value, ok := d.Spec.Template.Metadata.Labels[key]; ok {
+			is, values = selection.Equals, []string{value}
+		}
+		r, err := labels.NewRequirement(key, is, values)
+		if err != nil {
+			return "", fmt.Errorf("%w: selector: %w", fault.Invalid, err)
+		}
+		s = s.Add(*r)
+	}
+	return s.String(), nil
 }
 
 // Next gives the status as soon as it differs from the last one given, or the same

@@ -140,3 +140,45 @@ func TestAnotherServicesVersionIsAdoptedWhenItsLabelIsTakenOff(t *testing.T) {
 		})
 	}
 }
+
+// podWith is a pod with those labels, ready or not.
+func podWith(name, ready, labels string) string {
+	return fmt.Sprintf(`{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": %q, "namespace": "shop", "uid": %[1]q, "resourceVersion": "1", "labels": %s},
+		"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": %q}]}}`, name, labels, ready)
+}
+
+// The Service that was adopted selects by a label more than its Deployment does, so that the new version's pods stay out of it.
+// The Deployment's selector matches them all the same: a ready canary made the adopted version, whose only pod was dead, look
+// alive, and the way back gave everybody to it.
+func TestAnAdoptedVersionsPodsAreItsOwn(t *testing.T) {
+	const canary = `{"app": "cart", "app.kubernetes.io/managed-by": "stepcanary", "stepcanary.dev/service": "checkout", "stepcanary.dev/version": "3"}`
+	const legacy = `{"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "legacy", "namespace": "shop", "uid": "d", "resourceVersion": "1"},
+		"spec": {"replicas": 1, "selector": {"matchLabels": {"app": "cart"}}, "template": {"metadata": {"labels": {"app": "cart", "tier": "web"}}}}}`
+	for name, tt := range map[string]struct {
+		deployment, labels string // of its own pod
+	}{
+		"one of nobody's":                        {legacy, `{"app": "cart", "tier": "web"}`},
+		"one that was another service's of ours": {fmt.Sprintf(cart3, `{}`), strings.Replace(canary, "checkout", "cart", 1)},
+	} {
+		for ready, want := range map[string]int{"True": 1, "False": 0} {
+			t.Run(name+", ready "+ready, func(t *testing.T) {
+				c := standing{
+					"deployments": {tt.deployment}, "services": {serviceOf(`{"selector": {"app": "cart"}}`)},
+					"pods": {podWith("its-own", ready, tt.labels), podWith("checkout-3-x", "True", canary)},
+				}.serve(t)
+				v, err := c.Adopt(t.Context(), checkout, "checkout")
+				if err != nil {
+					t.Fatal(err)
+				}
+				f, err := c.Follow(t.Context(), checkout, v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				if st, err := f.Next(t.Context(), 0); err != nil || st.Ready != want {
+					t.Errorf("Next() = %+v, %v; want %d ready, without the canary's pod", st, err, want)
+				}
+			})
+		}
+	}
+}
