@@ -136,6 +136,12 @@ func (m *memory) status(p picture) workload.Status {
 		if pod.ready() {
 			s.Ready++
 		}
+	}
+	for _, pod := range p.pods {
+		// A pod that has ended is kept until somebody clears it away, beside the one in its place.
+		if pod.ended() && s.Ready >= s.Desired {
+			continue
+		}
 		if t := m.pod(pod); t.text != "" {
 			troubles = append(troubles, t)
 		}
@@ -180,6 +186,9 @@ func (p picture) endpoints() int {
 func (p pod) ready() bool {
 	return p.Metadata.DeletionTimestamp == nil && p.condition("Ready").Status == "True"
 }
+
+// ended tells that the pod will never run again.
+func (p pod) ended() bool { return p.Status.Phase == "Failed" || p.Status.Phase == "Succeeded" }
 
 func (p pod) condition(kind string) condition {
 	for _, c := range p.Status.Conditions {
