@@ -48,6 +48,9 @@ func (s Prepare) Run(ctx context.Context, ev Event) (Rollout, error) {
 	}
 	ro.Execution, ro.Started = ev.Execution, ev.Started
 	access, err := s.Open(ctx, ro.Cluster)
+	if errors.Is(err, fault.NotFound) { // a slip in the name; to a rollout under way it is no such thing
+		err = fmt.Errorf("cluster_name: %w: %w", fault.Invalid, err)
+	}
 	if err != nil {
 		return Rollout{}, fmt.Errorf("open cluster %q: %w", ro.Cluster, err)
 	}
