@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -229,19 +230,34 @@ func parseLease(lease *unstructured.Unstructured) (record.Record, error) {
 			}
 		}
 	}
-	// What only people read must not stand in the way of a rollout that goes back; and a
-	// freeze that a person wrote in plain words is a freeze, until the person ends it.
+	// What only people read must not stand in the way of a rollout that goes back.
 	if text := annotations[annotationLast]; text != "" && json.Unmarshal([]byte(text), &rec.Last) != nil {
 		rec.Last = record.End{Reason: text}
 	}
-	if text := annotations[annotationFreeze]; text != "" && json.Unmarshal([]byte(text), &rec.Freeze) != nil {
-		rec.Freeze = record.Freeze{Reason: text, Until: forever}
-	}
+	rec.Freeze = parseFreeze(annotations[annotationFreeze])
 	// Whoever waits and is not in the queue joins it again.
 	if text := annotations[annotationQueue]; text != "" && json.Unmarshal([]byte(text), &rec.Queue) != nil {
 		rec.Queue = nil
 	}
 	return rec, nil
+}
+
+// parseFreeze reads a freeze that a person may have written: in plain words, with a field that is misspelt, or without an
+// end. Each is a freeze, until the person ends it: read in another way, a rollout would start that somebody wanted stopped.
+func parseFreeze(text string) (f record.Freeze) {
+	if text == "" {
+		return f
+	}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	err := d.Decode(&f)
+	if _, more := d.Token(); err != nil || more != io.EOF {
+		return record.Freeze{Reason: text, Until: forever}
+	}
+	if f.Until.IsZero() && f != (record.Freeze{}) {
+		f.Until = forever
+	}
+	return f
 }
 
 // forever is the end of a freeze without one.
