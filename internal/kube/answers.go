@@ -20,8 +20,8 @@ func (c *Cluster) unled(ctx context.Context, service *unstructured.Unstructured,
 	case to == "":
 		return fmt.Errorf("%w: %s, and nothing answers behind it", fault.NotFound, why)
 	}
-	return fmt.Errorf("%w: %s, and it leads to %s: only a Deployment can be compared with, and gone back to; "+
-		"put one behind it, or take it out of the route where its users may be without it", fault.Refused, why, to)
+	return fmt.Errorf("%w: %s, and the Service leads to %s: only a Deployment can be compared with, and gone back to; "+
+		"put one behind it, or take the Service out of the route where its users may be without it", fault.Refused, why, to)
 }
 
 // answers names what a Service leads to; empty where that is nothing. A pod that is not ready may be in a moment; one on

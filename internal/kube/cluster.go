@@ -159,6 +159,12 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 				list[0].Metadata.Name, workload.Describe(l), s.Name, workload.LabelService)
 		}
 		v := list[0].version(s, backend)
+		if v.Replicas == 0 { // an Argo Rollout may take its template from a Deployment that it scales to nothing
+			err := c.unled(ctx, service, "Deployment "+v.Deployment+" asks for no pods")
+			if fault.Of(err) != fault.NotFound {
+				return workload.Version{}, fmt.Errorf("%s: %w", op, err)
+			}
+		}
 		v.Selector = wanted.String()
 		return v, nil
 	case 0:

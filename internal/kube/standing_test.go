@@ -92,13 +92,13 @@ func TestWhatServesWithoutADeploymentLeadsSomewhere(t *testing.T) {
 		says           string
 	}{
 		"a StatefulSet's pod": {`{"selector": {"app": "db"}}`,
-			`{"addresses": ["10.0.0.1"], "conditions": {"ready": true}, "targetRef": {"kind": "Pod", "name": "db-0"}}`, fault.Refused, "app=db, and it leads to Pod db-0"},
+			`{"addresses": ["10.0.0.1"], "conditions": {"ready": true}, "targetRef": {"kind": "Pod", "name": "db-0"}}`, fault.Refused, "app=db, and the Service leads to Pod db-0"},
 		"one that is not ready now": {`{"selector": {"app": "db"}}`,
-			`{"addresses": ["10.0.0.1"], "conditions": {"ready": false}, "targetRef": {"kind": "Pod", "name": "db-0"}}`, fault.Refused, "it leads to Pod db-0"},
+			`{"addresses": ["10.0.0.1"], "conditions": {"ready": false}, "targetRef": {"kind": "Pod", "name": "db-0"}}`, fault.Refused, "the Service leads to Pod db-0"},
 		"one on its way out": {`{"selector": {"app": "db"}}`,
 			`{"addresses": ["10.0.0.1"], "conditions": {"ready": false, "terminating": true}, "targetRef": {"kind": "Pod", "name": "db-0"}}`, fault.NotFound, "nothing answers"},
-		"endpoints that a person wrote": {`{}`, `{"addresses": ["10.0.0.1"]}`, fault.Refused, "no selector, and it leads to 10.0.0.1"},
-		"another name":                  {`{"type": "ExternalName", "externalName": "old.example.com"}`, "", fault.Refused, "it leads to ExternalName old.example.com"},
+		"endpoints that a person wrote": {`{}`, `{"addresses": ["10.0.0.1"]}`, fault.Refused, "no selector, and the Service leads to 10.0.0.1"},
+		"another name":                  {`{"type": "ExternalName", "externalName": "old.example.com"}`, "", fault.Refused, "the Service leads to ExternalName old.example.com"},
 		"nothing by its selector":       {`{"selector": {"app": "db"}}`, "", fault.NotFound, "no Deployment has pods with the Service's labels app=db, and nothing answers"},
 		"nothing at all":                {`{}`, "", fault.NotFound, "no selector, and nothing answers"},
 	} {
@@ -136,6 +136,32 @@ func TestAnotherServicesVersionIsAdoptedWhenItsLabelIsTakenOff(t *testing.T) {
 				t.Errorf("Adopt(checkout) = %+v, %v; want cart-3 as somebody else's", v, err)
 			case tt.says != "" && (fault.Of(err) != fault.Refused || !strings.Contains(fmt.Sprint(err), tt.says)):
 				t.Errorf("Adopt(checkout) = %+v, %v; want %v with %q", v, err, fault.Refused, tt.says)
+			}
+		})
+	}
+}
+
+// A Deployment that asks for no pods, because an Argo Rollout took it over, is not what serves: gone back to, it would stand
+// without a pod. Where nothing else answers, it is the service, scaled to nothing.
+func TestADeploymentWithoutPodsIsNotWhatServes(t *testing.T) {
+	const idle = `{"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "legacy", "namespace": "shop", "uid": "d"},
+		"spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "checkout"}}}}}`
+	for name, tt := range map[string]struct {
+		endpoint string
+		refused  bool
+	}{
+		"beside an Argo Rollout's pod": {`{"addresses": ["10.0.0.1"], "targetRef": {"kind": "Pod", "name": "rollout-x"}}`, true},
+		"beside its own last pod":      {`{"addresses": ["10.0.0.1"], "conditions": {"terminating": true}, "targetRef": {"kind": "Pod", "name": "legacy-x"}}`, false},
+		"alone":                        {"", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := standing{"deployments": {idle}, "services": {serviceOf(`{"selector": {"app": "checkout"}}`)}, "endpointslices": {sliceOf("checkout", tt.endpoint)}}
+			v, err := s.serve(t).Adopt(t.Context(), checkout, "checkout")
+			switch {
+			case !tt.refused && (err != nil || v.Deployment != "legacy"):
+				t.Errorf("Adopt(checkout) = %+v, %v; want legacy", v, err)
+			case tt.refused && (fault.Of(err) != fault.Refused || !strings.Contains(fmt.Sprint(err), "Deployment legacy asks for no pods, and the Service leads to Pod rollout-x")):
+				t.Errorf("Adopt(checkout) = %+v, %v; want %v with what serves", v, err, fault.Refused)
 			}
 		})
 	}

@@ -19,7 +19,7 @@ func TestWhatServesWithoutADeploymentIsNotReplacedUnjudged(t *testing.T) {
 	s.router.Define(route, weights{"checkout": 100})
 	s.play(map[string]float64{"checkout": 0, "checkout-1": 1})
 	before := s.seen()
-	if e := s.run(nil); e.path != "Prepare Refused" || !strings.Contains(e.cause, "it leads to Pod checkout-db-0") {
+	if e := s.run(nil); e.path != "Prepare Refused" || !strings.Contains(e.cause, "the Service leads to Pod checkout-db-0") {
 		t.Errorf("path %s (%s); want it refused with what serves", e.path, e.cause)
 	}
 	if diff := cmp.Diff(before, s.seen()); diff != "" {

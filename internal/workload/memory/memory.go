@@ -172,7 +172,7 @@ func (c *Cluster) Adopt(ctx context.Context, s workload.Service, backend string)
 		}
 		o := c.objects[objectKey(s.Namespace, "Service", backend)]
 		if o.answers != "" {
-			return fmt.Errorf("back end %s/%s: %w: no Deployment is behind it, and it leads to %s", s.Namespace, backend, fault.Refused, o.answers)
+			return fmt.Errorf("back end %s/%s: %w: no Deployment is behind it, and the Service leads to %s", s.Namespace, backend, fault.Refused, o.answers)
 		}
 		// A Service that the versions share leads to each of them.
 		if o.labels[workload.LabelService] == s.Name && o.labels[workload.LabelVersion] == "" {

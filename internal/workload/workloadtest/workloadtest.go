@@ -288,7 +288,7 @@ func adopt(t *testing.T, s Subject) {
 
 func answered(t *testing.T, s Subject) {
 	s.Answer(t, "pets")
-	if v, err := s.Cluster.Adopt(t.Context(), s.Service, "pets"); fault.Of(err) != fault.Refused || !strings.Contains(err.Error(), "it leads to ") {
+	if v, err := s.Cluster.Adopt(t.Context(), s.Service, "pets"); fault.Of(err) != fault.Refused || !strings.Contains(err.Error(), "the Service leads to ") {
 		t.Errorf("Adopt(pets) = %+v, %v; want %v with what it leads to", v, err, fault.Refused)
 	}
 }
