@@ -85,6 +85,9 @@ func derive(doc map[string]any) written {
 	return w
 }
 
+// toldOf is what a notification is about that says nothing of it.
+var toldOf = []string{"start", "hold", "end"}
+
 // settle adds the defaults that are other fields' values.
 func settle(doc map[string]any) {
 	fallback := func(m map[string]any, key string, value any) {
@@ -112,7 +115,7 @@ func settle(doc map[string]any) {
 	}
 	told, _ := doc["notifications"].([]any)
 	for _, n := range told {
-		fallback(n.(map[string]any), "on", []any{"start", "hold", "end"})
+		fallback(n.(map[string]any), "on", toldOf)
 	}
 	limits, _ := doc["analysis"].(map[string]any)["limits"].([]any)
 	for _, l := range limits {

@@ -130,9 +130,9 @@ func (s Rollback) document(ctx context.Context, ev Event) (spec.Spec, error) {
 			return spec.Spec{}, fmt.Errorf("read input of %s: %w", ev.Execution, err)
 		}
 	}
-	doc, err := spec.Parse("deploy.json", input)
+	doc, err := spec.Reread("deploy.json", input)
 	if err != nil {
-		return spec.Spec{}, fmt.Errorf("check deploy.json: %w: %w", fault.Invalid, err)
+		return spec.Spec{}, fmt.Errorf("read deploy.json again: %w: %w", fault.Invalid, err)
 	}
 	return doc, nil
 }
