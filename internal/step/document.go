@@ -19,7 +19,7 @@ import (
 type Event struct {
 	// Execution is the rollout's ARN: its name, and its right to the lock.
 	Execution string `json:"execution"`
-	// State is the Task state that calls; Ended where the rule on ended executions does.
+	// State is the Task state that calls; Ended or Refused where the rule on ended executions does.
 	State string `json:"state"`
 	// Started is when the execution began; only Prepare gets it.
 	Started time.Time `json:"started,omitzero"`
@@ -35,6 +35,10 @@ type Event struct {
 // Ended stands in the place of the state where none calls: the rule on ended executions does, and what its execution
 // had come to by then it does not say.
 const Ended = "ended"
+
+// Refused stands in the place of the state where the rule on ended executions calls for one that failed by
+// fault.Invalid or fault.Refused: only Prepare leads to that end, so at most the lock was taken.
+const Refused = "refused"
 
 // A Document travels through the states: one key for each step's last word.
 type Document struct {

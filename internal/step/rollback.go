@@ -46,17 +46,12 @@ type Rollback struct {
 
 // Run is the Task.
 func (s Rollback) Run(ctx context.Context, ev Event) (End, error) {
-	ro, err := s.whose(ctx, ev)
+	ro, access, rec, err := s.find(ctx, ev)
+	if kind := fault.Of(err); err != nil && ev.State == Refused && (kind == fault.Invalid || kind == fault.Refused) {
+		return s.unchanged(ev), nil // what Prepare was refused for, and no next try finds otherwise
+	}
 	if err != nil {
 		return End{}, err
-	}
-	access, err := s.Open(ctx, ro.Cluster)
-	if err != nil {
-		return End{}, unbegun(ev, fmt.Errorf("open cluster %q: %w", ro.Cluster, err))
-	}
-	rec, err := access.Records.Read(ctx, ro.Service)
-	if err != nil {
-		return End{}, unbegun(ev, fmt.Errorf("read record of %s: %w", ro.Service.Name, err))
 	}
 	if rec.Holder != ev.Execution {
 		if rec.Last.Execution == ev.Execution {
@@ -67,7 +62,7 @@ func (s Rollback) Run(ctx context.Context, ev Event) (End, error) {
 			return End{}, err
 		}
 		if !mine {
-			return End{Outcome: OutcomeRolledBack, Reason: "nothing was changed: " + cause(ev.Document), At: s.Clock.Now()}, nil
+			return s.unchanged(ev), nil
 		}
 	}
 	end, err := s.settleWithin(ctx, access, ro.Service, rec, cause(ev.Document), time.Duration(ro.Drain))
@@ -77,6 +72,29 @@ func (s Rollback) Run(ctx context.Context, ev Event) (End, error) {
 		s.giveUp(ctx, access, ro, rec, Words(f.Cause))
 	}
 	return end, err
+}
+
+// find opens the rollout's cluster, and reads the service's record.
+func (s Rollback) find(ctx context.Context, ev Event) (ro Rollout, access Access, rec record.Record, err error) {
+	if ro, err = s.whose(ctx, ev); err != nil {
+		return ro, access, rec, err
+	}
+	if access, err = s.Open(ctx, ro.Cluster); err != nil {
+		return ro, access, rec, unbegun(ev, fmt.Errorf("open cluster %q: %w", ro.Cluster, err))
+	}
+	if rec, err = access.Records.Read(ctx, ro.Service); err != nil {
+		return ro, access, rec, unbegun(ev, fmt.Errorf("read record of %s: %w", ro.Service.Name, err))
+	}
+	return ro, access, rec, nil
+}
+
+// unchanged is the end of a rollout that has nothing to go back from. That it was refused Prepare has said.
+func (s Rollback) unchanged(ev Event) End {
+	end := End{Outcome: OutcomeRolledBack, Reason: "nothing was changed: " + cause(ev.Document), At: s.Clock.Now()}
+	if ev.State == Refused {
+		end.Outcome, end.Known = OutcomeRefused, true
+	}
+	return end
 }
 
 // unbegun says of a cluster that cannot be read that this rollout moved nobody in it: it came here

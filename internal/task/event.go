@@ -64,6 +64,9 @@ func event(input json.RawMessage) (step.Event, error) {
 	if d.Input != "" {
 		ev.Input = json.RawMessage(d.Input)
 	}
+	if kind := fault.Kind(d.Error); d.Status == "FAILED" && (kind == fault.Invalid || kind == fault.Refused) {
+		ev.State = step.Refused
+	}
 	ev.Document.Error = &step.Failure{Error: d.Error, Cause: d.Cause}
 	if d.Error == "" {
 		ev.Document.Error = &step.Failure{Error: string(fault.Aborted), Cause: "the execution ended " + d.Status}

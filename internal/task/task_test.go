@@ -86,6 +86,18 @@ func TestEvents(t *testing.T) {
 			Execution: "arn:x", State: step.Ended, Input: input,
 			Document: step.Document{Error: &step.Failure{Error: "States.Runtime", Cause: "no such path"}},
 		}},
+		"of EventBridge, refused": {in: bridge("FAILED", `, "error": "Canary.Invalid", "cause": "no such field"`), want: step.Event{
+			Execution: "arn:x", State: step.Refused, Input: input,
+			Document: step.Document{Error: &step.Failure{Error: "Canary.Invalid", Cause: "no such field"}},
+		}},
+		"of EventBridge, not now": {in: bridge("FAILED", `, "error": "Canary.Refused", "cause": "frozen"`), want: step.Event{
+			Execution: "arn:x", State: step.Refused, Input: input,
+			Document: step.Document{Error: &step.Failure{Error: "Canary.Refused", Cause: "frozen"}},
+		}},
+		"of EventBridge, stopped with the word of a refusal": {in: bridge("ABORTED", `, "error": "Canary.Refused", "cause": "odd"`), want: step.Event{
+			Execution: "arn:x", State: step.Ended, Input: input,
+			Document: step.Document{Error: &step.Failure{Error: "Canary.Refused", Cause: "odd"}},
+		}},
 		"of EventBridge, error null": {in: bridge("TIMED_OUT", `, "error": null, "cause": null`), want: step.Event{
 			Execution: "arn:x", State: step.Ended, Input: input,
 			Document: step.Document{Error: &step.Failure{Error: "Canary.Aborted", Cause: "the execution ended TIMED_OUT"}},
