@@ -34,10 +34,12 @@ func (s Rollback) regain(ctx context.Context, access Access, ev Event, ro Rollou
 	if rec.Epoch > lost.Epoch {
 		return rec, false, nil
 	}
+	state, err := between(ctx, access, *lost)
+	if err != nil {
+		return rec, false, err
+	}
 	if rec.Phase == "" { // else the record still knows how far it was
-		if rec.Phase, err = howFar(ctx, access, *lost); err != nil {
-			return rec, false, err
-		}
+		rec.Phase = howFar(*lost, state)
 	}
 	// An epoch of its own: with the record went the word on how far the rollout was, and a write of its end may be under way.
 	rec.Holder, rec.Epoch, rec.Number = ev.Execution, lost.Epoch+1, max(rec.Number, lost.Canary.Number)
@@ -55,22 +57,37 @@ func (s Rollback) retake(ctx context.Context, access Access, ro Rollout, rec rec
 	return rec, true, nil
 }
 
+// between reads the route that a lost lock is taken back for. One that leads to neither of the rollout's versions is
+// somebody else's by now, and no way back could write it: that is said before the lock is.
+func between(ctx context.Context, access Access, lost Rollout) (traffic.State, error) {
+	router, err := access.Router(lost.Router)
+	if err != nil {
+		return traffic.State{}, err
+	}
+	state, err := router.Read(ctx, lost.Route)
+	if errors.Is(err, fault.NotFound) {
+		return traffic.State{}, nil
+	}
+	if err != nil {
+		return state, fmt.Errorf("read route %s: %w", lost.Route.Route, err)
+	}
+	_, stable := state.Weights[lost.Stable.Name]
+	_, canary := state.Weights[lost.Canary.Name]
+	if !lost.First() && !stable && !canary {
+		return state, fmt.Errorf("read route %s: %w: it leads to %v, and the lost lock was for %s and %s",
+			lost.Route.Route, fault.Invalid, state.Weights, lost.Stable.Name, lost.Canary.Name)
+	}
+	return state, nil
+}
+
 // howFar is the phase of a rollout whose record is gone, as far as its route tells: where all requests were given to the
 // canary for good, the fence turns the way back away. Whether that was a promotion nobody knows any more, so
 // nothing is removed, and a person looks.
-func howFar(ctx context.Context, access Access, lost Rollout) (record.Phase, error) {
-	router, err := access.Router(lost.Router)
-	if err != nil {
-		return "", err
+func howFar(lost Rollout, state traffic.State) record.Phase {
+	if !lost.First() && state.Fence.Epoch >= lost.Epoch && state.Fence.Seq > rollout.Last {
+		return record.Staying
 	}
-	state, err := router.Read(ctx, lost.Route)
-	if err != nil && !errors.Is(err, fault.NotFound) {
-		return "", fmt.Errorf("read route %s: %w", lost.Route.Route, err)
-	}
-	if lost.Stable.Name != "" && state.Fence.Epoch >= lost.Epoch && state.Fence.Seq > rollout.Last {
-		return record.Staying, nil
-	}
-	return record.Rolling, nil
+	return record.Rolling
 }
 
 // remains finds what an execution that died has left, from the cluster alone: its version, by the label, and the

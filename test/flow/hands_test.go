@@ -513,3 +513,21 @@ func TestANumberIsNotUsedAgainWhenTheLeaseIsGone(t *testing.T) {
 	}
 	s.settled("checkout-4") // two rollouts, which the route remembers, and the one that is there
 }
+
+// Nor is the lock taken back for a route that a person has led elsewhere meanwhile: nothing of the rollout's could be written
+// to it, and the lock would keep everybody else away.
+func TestALostLockIsNotRegainedForAnotherRoute(t *testing.T) {
+	t.Parallel()
+	s := deployed(t, healthyUpTo(3))
+	arn := s.begin(nil)
+	s.clock.AfterFunc(90*time.Second, func() {
+		s.wipe()
+		s.router.Define(route, weights{"elsewhere": 100})
+	})
+	s.ask(arn, 100*time.Second, fault.Aborted, "odd")
+	e := s.end(arn)
+	s.rest()
+	if rec := s.record(); e.Error == nil || *e.Error != "Canary.NeedsOperator" || rec.Epoch != 0 || !strings.Contains(e.cause, "the lost lock was for checkout-1 and checkout-2") {
+		t.Errorf("path %s (%s), record %+v; want a person called, and no lock taken", e.path, e.cause, rec)
+	}
+}
