@@ -151,6 +151,9 @@ func effect(s *story.Story, wish string) string {
 		}
 		return "it stays for at most " + brief(time.Duration(s.Rollout.Plan.PauseLimit))
 	case rollout.WishPromote:
+		if last && w != nil && w.Needs == rollout.NeedVerdict {
+			return "what could not be told is decided; its gates are still asked"
+		}
 		if last {
 			return "it is at its last step already; the bake is still judged"
 		}
@@ -160,6 +163,8 @@ func effect(s *story.Story, wish string) string {
 			return "the pause ends"
 		case w != nil && w.Needs == rollout.NeedGate:
 			return "the gate is passed over"
+		case w != nil && w.Needs == rollout.NeedVerdict:
+			return "that is no verdict; say promote or abort"
 		case s.Rollout.Plan.Steps[s.Step].Approve:
 			return "this step is approved; its verdict still decides"
 		}

@@ -40,7 +40,7 @@ const (
 	NeedResume Need = "resume"
 	// NeedApproval is a step that wants a person's word.
 	NeedApproval Need = "approval"
-	// NeedVerdict is a canary of which nothing could be told in time.
+	// NeedVerdict is a canary of which nothing could be told in time: WishPromote or an abort is the answer.
 	NeedVerdict Need = "verdict"
 	// NeedGate is a gate that neither opened nor refused in time.
 	NeedGate Need = "gate"

@@ -59,6 +59,8 @@ type Look struct {
 	Approved bool
 	// Promote tells that a person wants 100 % now.
 	Promote bool
+	// Decided tells that a person who was asked, because nothing could be told in this step, wants 100 %.
+	Decided bool
 	// First tells that there is no stable version: nothing to compare with, and
 	// nothing to go back to but what was there before, which is nothing.
 	First bool
@@ -112,7 +114,10 @@ func (p Plan) Next(i int, l Look) Decision {
 		return stay(left, l.Reason)
 	}
 	if reason := p.undecided(l); reason != "" {
-		return p.bear(i, l, reason)
+		if !l.Decided {
+			return p.bear(i, l, reason)
+		}
+		l.Reason = "a person decided: " + reason
 	}
 	if step.Approve && !l.Approved {
 		d := p.ask(i, l.Elapsed-p.atLeast(i), "waiting for a person's word")
@@ -158,8 +163,10 @@ func (p Plan) bear(i int, l Look, reason string) Decision {
 		return Decision{Action: Watch, Step: i, Reason: reason, After: patience - over}
 	}
 	if p.OnUndecided == UndecidedAsks {
-		d := p.ask(i, over-patience, "nothing could be told, a person decides: "+reason)
-		d.Needs = NeedVerdict
+		d := p.ask(i, over-patience, "nothing could be told, a person decides by promote or abort: "+reason)
+		if d.Needs = NeedVerdict; d.Action == RollBack && l.Approved {
+			d.Reason += "; that the step may go on was said, and is no verdict"
+		}
 		return d
 	}
 	return Decision{Action: RollBack, Step: i, Reason: fmt.Sprintf("held for %v and still not known: %s",

@@ -90,15 +90,54 @@ func TestNext(t *testing.T) {
 		},
 		"or a person is asked": {
 			plan: asks, look: silent(12 * minute),
-			want: rollout.Decision{Action: rollout.Wait, After: 59 * minute, Needs: rollout.NeedVerdict, Reason: "nothing could be told, a person decides: no data"},
+			want: rollout.Decision{Action: rollout.Wait, After: 59 * minute, Needs: rollout.NeedVerdict, Reason: "nothing could be told, a person decides by promote or abort: no data"},
 		},
 		"who has so long": {
 			plan: asks, look: silent(71*minute - 1),
-			want: rollout.Decision{Action: rollout.Wait, After: 1, Needs: rollout.NeedVerdict, Reason: "nothing could be told, a person decides: no data"},
+			want: rollout.Decision{Action: rollout.Wait, After: 1, Needs: rollout.NeedVerdict, Reason: "nothing could be told, a person decides by promote or abort: no data"},
 		},
 		"and no longer": {
 			plan: asks, look: silent(71 * minute),
-			want: rollout.Decision{Action: rollout.RollBack, Needs: rollout.NeedVerdict, Reason: "nobody answered within 1h0m0s: nothing could be told, a person decides: no data"},
+			want: rollout.Decision{Action: rollout.RollBack, Needs: rollout.NeedVerdict, Reason: "nobody answered within 1h0m0s: nothing could be told, a person decides by promote or abort: no data"},
+		},
+		"that the step may go on is no answer": {
+			plan: asks, look: func(l *rollout.Look) { silent(12 * minute)(l); l.Approved = true },
+			want: rollout.Decision{Action: rollout.Wait, After: 59 * minute, Needs: rollout.NeedVerdict, Reason: "nothing could be told, a person decides by promote or abort: no data"},
+		},
+		"as the end says": {
+			plan: asks, look: func(l *rollout.Look) { silent(71 * minute)(l); l.Approved = true },
+			want: rollout.Decision{Action: rollout.RollBack, Needs: rollout.NeedVerdict, Reason: "nobody answered within 1h0m0s: nothing could be told, a person decides by promote or abort: no data; that the step may go on was said, and is no verdict"},
+		},
+		"that 100 % are wanted is one": {
+			plan: asks, look: func(l *rollout.Look) { silent(12 * minute)(l); l.Promote, l.Decided = true, true },
+			want: rollout.Decision{Action: rollout.Advance, Step: 1, Reason: "a person asked for 100 % now"},
+		},
+		"at 100 %, too": {
+			step: 1, plan: asks, look: func(l *rollout.Look) { silent(12 * minute)(l); l.Promote, l.Decided = true, true },
+			want: rollout.Decision{Action: rollout.Promote, Step: 1, Reason: "a person decided: no data"},
+		},
+		"not what was said before anybody was asked": {
+			step: 1, plan: asks, look: func(l *rollout.Look) { silent(12 * minute)(l); l.Promote = true },
+			want: rollout.Decision{Action: rollout.Wait, Step: 1, After: 59 * minute, Needs: rollout.NeedVerdict, Reason: "nothing could be told, a person decides by promote or abort: no data"},
+		},
+		"nor against harm": {
+			step: 1, plan: asks, look: func(l *rollout.Look) { l.Decided, l.Verdict, l.Reason = true, analysis.Unhealthy, "5 % errors" },
+			want: rollout.Decision{Action: rollout.RollBack, Step: 1, Reason: "5 % errors"},
+		},
+		"nor against what cannot serve": {
+			step: 1, plan: asks, look: func(l *rollout.Look) { silent(12 * minute)(l); l.Decided, l.Broken = true, "crash loop" },
+			want: rollout.Decision{Action: rollout.RollBack, Step: 1, Reason: "crash loop"},
+		},
+		"nor against a gate": {
+			step: 1, plan: asks, look: func(l *rollout.Look) {
+				silent(12 * minute)(l)
+				l.Decided, l.Gates = true, []rollout.Gate{{Name: "smoke", Word: rollout.No}}
+			},
+			want: rollout.Decision{Action: rollout.RollBack, Step: 1, Reason: `gate "smoke" says no`},
+		},
+		"of what can be told by then the reason is that": {
+			step: 1, plan: asks, look: func(l *rollout.Look) { l.Decided, l.Elapsed = true, 12*minute },
+			want: rollout.Decision{Action: rollout.Promote, Step: 1, Reason: "fine"},
 		},
 		"too little proof is not known either": {
 			look: short(minute), want: rollout.Decision{Action: rollout.Watch, After: 10 * minute, Reason: "60 of 200 requests"},

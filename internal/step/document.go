@@ -178,7 +178,9 @@ type Watch struct {
 	Paused   time.Time      `json:"paused,omitzero"`
 	Approved bool           `json:"approved,omitempty"`
 	Promote  bool           `json:"promote,omitempty"`
-	Heard    string         `json:"heard,omitempty"`
+	// Decided tells that Promote was said in answer to NeedVerdict, in this step.
+	Decided bool   `json:"decided,omitempty"`
+	Heard   string `json:"heard,omitempty"`
 	// Looks counts the answers at this step that ended in a wait for the same thing.
 	Looks int `json:"looks,omitempty"`
 	// Needs is what is wanted of a person, where the rollout waits for one.

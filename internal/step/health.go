@@ -83,7 +83,7 @@ func resume(ro Rollout, shift Shift, last *Watch) Watch {
 	case last.Of == shift.Step:
 		out.Paused, out.Approved, out.Looks = last.Paused, last.Approved, last.Looks
 		out.Judgement, out.Status = last.Judgement, last.Status
-		out.Needs, out.Gates, out.Waived = last.Needs, last.Gates, last.Waived
+		out.Needs, out.Gates, out.Waived, out.Decided = last.Needs, last.Gates, last.Waived, last.Decided
 	case shift.Weight == 100:
 		out.State = out.State.Bake()
 	default:
@@ -124,6 +124,7 @@ func (w *watcher) hear(asked *Asked) {
 		return
 	case rollout.WishPromote:
 		w.out.Promote = true
+		w.out.Decided = w.out.Decided || w.out.Needs == rollout.NeedVerdict
 	case rollout.WishResume:
 	default:
 		return
@@ -270,7 +271,7 @@ func (w *watcher) decide() rollout.Decision {
 	l := rollout.Look{
 		Verdict: j.Verdict, Hold: j.Hold, Enough: j.Enough, Exhausted: j.Exhausted, Reason: w.why(j),
 		Broken: w.broken(), Elapsed: now.Sub(w.shift.Since), Approved: w.out.Approved,
-		Promote: w.out.Promote, First: w.ro.First(), Gates: w.gates.gateWords(), Waived: w.out.Waived,
+		Promote: w.out.Promote, Decided: w.out.Decided, First: w.ro.First(), Gates: w.gates.gateWords(), Waived: w.out.Waived,
 	}
 	if w.ro.KubernetesOnly {
 		l.Verdict, l.Enough = analysis.Healthy, true

@@ -142,6 +142,44 @@ func TestPromoteNowStillBakes(t *testing.T) {
 	s.settled("checkout-2")
 }
 
+// Where a person is asked because nothing can be told, the word is heard, in the bake too: it was not there, and the end
+// said that nobody had answered. What was said before is no answer, and bad pods rank before it.
+func TestAPersonIsAskedWhereNothingCanBeTold(t *testing.T) {
+	t.Parallel()
+	const bakes = 75 * time.Second
+	for name, tt := range map[string]struct {
+		silent, says time.Duration
+		wish         rollout.Wish
+		harm         bool
+		want, cause  string
+	}{
+		"in the bake, 100 %":           {bakes, 20 * time.Minute, rollout.WishPromote, false, promoted, ""},
+		"before it, 100 %: then again": {bakes / 3, 20 * time.Minute, rollout.WishPromote, false, back, "nobody answered within 1h0m0s: nothing could be told, a person decides by promote or abort"},
+		"that it may go on":            {bakes, 20 * time.Minute, rollout.WishResume, false, back, "was said, and is no verdict"},
+		"too early":                    {bakes, bakes + 5*time.Second, rollout.WishPromote, false, back, "nobody answered within 1h0m0s"},
+		"about pods that are gone":     {bakes, 20 * time.Minute, rollout.WishPromote, true, back, "no ready pod"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, arn := running(t, fields{"on_undecided": "ask", "percentage_step": nil, "steps": []any{50, 100}, "patience": "5m", "pause_limit": "1h"})
+			s.clock.AfterFunc(tt.silent, func() { s.play(nil) })
+			if tt.harm {
+				s.clock.AfterFunc(tt.says-time.Millisecond, func() { s.noPods("checkout-2") })
+			}
+			s.ask(arn, tt.says, fault.Asked, wish(1, tt.wish))
+			e := s.end(arn)
+			if !strings.HasSuffix(e.path, tt.want) || !strings.Contains(e.cause, tt.cause) {
+				t.Fatalf("path %s (%s); want it to end with%s because of %q", e.path, e.cause, tt.want, tt.cause)
+			}
+			if tt.want == promoted {
+				if w := s.event(arn, "Promote").Document.Watch; w == nil || !strings.HasPrefix(w.Reason, "a person decided: ") {
+					t.Errorf("the verdict is %+v; want it to be a person's", w)
+				}
+			}
+		})
+	}
+}
+
 func TestAStepThatWantsApprovalWaitsForIt(t *testing.T) {
 	t.Parallel()
 	approve := fields{"percentage_step": nil, "steps": []any{fields{"weight": 25, "approve": true}, 100}}

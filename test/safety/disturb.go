@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	"github.com/stepcanary/stepcanary/internal/record"
 	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/step"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
 )
@@ -428,9 +430,25 @@ func (r *run) ask(name, cause string) (heard bool) {
 func (r *run) wish(id string, w rollout.Wish) {
 	frames := r.disk.kept[r.main()].record.Execution.Frames
 	needs := slices.ContainsFunc(frames, func(f *asl.Frame) bool { return strings.Contains(f.Input, `"needs":"gate"`) })
+	asked := undecided(frames)
 	if r.ask("Canary.Asked", fmt.Sprintf(`{"id":%q,"request":%q}`, id, w)) {
 		r.web.wished(w, needs)
+		if w == rollout.WishPromote {
+			maps.Copy(r.web.decided, asked)
+		}
 	}
+}
+
+// undecided are the steps in which the execution asks for a person's verdict.
+func undecided(frames []*asl.Frame) map[int]bool {
+	out := map[int]bool{}
+	for _, f := range frames {
+		var doc step.Document
+		if json.Unmarshal([]byte(f.Input), &doc) == nil && doc.Watch != nil && doc.Watch.Needs == rollout.NeedVerdict {
+			out[doc.Watch.Of] = true
+		}
+	}
+	return out
 }
 
 // token is the next one; none is like another.

@@ -53,7 +53,11 @@ func (r *run) checkEvidence(out json.RawMessage) {
 	if json.Unmarshal(out, &w) != nil || w.Action != rollout.Advance && w.Action != rollout.Promote || r.scenario.First {
 		return
 	}
-	if asked := w.Action == rollout.Advance && w.Promote; !asked && !r.mute.IsZero() && r.mute.Before(r.since) {
+	asked := w.Action == rollout.Advance && w.Promote || w.Action == rollout.Promote && r.web.decided[w.Of]
+	if asked && w.Action == rollout.Promote {
+		r.mark("a person decided what nothing told of")
+	}
+	if !asked && !r.mute.IsZero() && r.mute.Before(r.since) {
 		r.breaks(unproven, w.Action, w.Of)
 	}
 }

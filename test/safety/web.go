@@ -48,12 +48,14 @@ type web struct {
 	// one was heard who wants 100 % now.
 	waived   map[question]bool
 	promoted bool
+	// decided are the steps in which that was the answer to a question: nothing could be told.
+	decided map[int]bool
 }
 
 func newWeb(r *run) *web {
 	return &web{
 		r: r, mind: map[string]Kind{}, asked: map[question]bool{},
-		yes: map[question][]*function{}, no: map[question]bool{}, waived: map[question]bool{},
+		yes: map[question][]*function{}, no: map[question]bool{}, waived: map[question]bool{}, decided: map[int]bool{},
 	}
 }
 
@@ -204,6 +206,7 @@ func (w *web) appendMind(b []byte) []byte {
 
 // appendState is what the checks know of the gates.
 func (w *web) appendState(b []byte) []byte {
+	b = fmt.Appendf(b, "decided %v", w.decided)
 	if len(w.r.scenario.Gates) == 0 {
 		return b
 	}
