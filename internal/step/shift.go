@@ -20,7 +20,7 @@ type ShiftWeight struct {
 }
 
 // Run does it. Observed is false where the weight is not in force yet; past the step's
-// deadline that is fault.NotObserved.
+// deadline that is fault.NotObserved, and fault.NotReady where the canary cannot serve meanwhile.
 func (s ShiftWeight) Run(ctx context.Context, ev Event) (Shift, error) {
 	access, err := s.open(ctx, ev.Document)
 	if err != nil {
@@ -54,12 +54,30 @@ func (s ShiftWeight) Run(ctx context.Context, ev Event) (Shift, error) {
 			return Shift{}, fmt.Errorf("await %d %% on %s: %w: %s", out.Weight, ro.Route.Route, fault.NotObserved, state.Why)
 		}
 		out.Reason = fmt.Sprintf("%d %% is written and not in force: %s", out.Weight, state.Why)
-		return out, nil
+		return out, canServe(ctx, access, ro, out)
 	}
 	out.Observed, out.Since = true, now
 	out.Reason = fmt.Sprintf("%d %% is in force", out.Weight)
 	tell(ctx, access, ro, "WeightShifted", fmt.Sprintf("Advance %s canary weight %d", ro.Service.Name, out.Weight))
 	return out, nil
+}
+
+// canServe looks once at the canary while its weight is awaited: one part of the data plane may have it, and users with it,
+// long before the last one tells.
+func canServe(ctx context.Context, access Access, ro Rollout, sh Shift) error {
+	f, err := access.Cluster.Follow(ctx, ro.Service, ro.Canary)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", ro.Canary.Name, err)
+	}
+	defer f.Close()
+	w := watcher{ro: ro, shift: sh, served: sh.Weight > 0}
+	if w.out.Status, err = f.Next(ctx, 0); err != nil {
+		return fmt.Errorf("follow %s: %w", ro.Canary.Name, err)
+	}
+	if why := w.broken(); why != "" {
+		return fmt.Errorf("await %d %% on %s: %w: %s", sh.Weight, ro.Route.Route, fault.NotReady, why)
+	}
+	return nil
 }
 
 // fresh is how old the word may be that leads here. In a rollout that goes on it is not a second old.
