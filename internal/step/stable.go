@@ -27,7 +27,7 @@ type found struct {
 // stable finds out which version serves now: the route says so, not the record.
 func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) (found, error) {
 	if rec.Holder == ro.Execution && rec.Canary.Name != "" {
-		return found{stable: rec.Stable}, nil // a repeated run of this very step: the answer was recorded
+		return s.recorded(ctx, access, ro, rec, versions)
 	}
 	router, err := access.Router(ro.Router)
 	if err != nil {
@@ -74,6 +74,32 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 		return out, s.switchedOff(ctx, access, ro, rec, versions, state)
 	}
 	return out, nil
+}
+
+// recorded is the answer of a repeated run of this very step: what serves was written down with the lock. What was not is the
+// back end that leads nowhere, so that of a first deployment the route tells again.
+func (s Prepare) recorded(ctx context.Context, access Access, ro Rollout, rec record.Record, versions []workload.Version) (found, error) {
+	out := found{stable: rec.Stable}
+	if rec.Stable.Name != "" {
+		return out, nil
+	}
+	router, err := access.Router(ro.Router)
+	if err != nil {
+		return out, err
+	}
+	state, err := router.Read(ctx, ro.Route)
+	if errors.Is(err, fault.NotFound) {
+		return out, nil
+	}
+	if err != nil {
+		return out, fmt.Errorf("read route %s: %w", ro.Route.Route, err)
+	}
+	name, err := serving(ro, rec, versions, state)
+	if err != nil || name == "" || name == rec.Canary.Name {
+		return out, err
+	}
+	_, out.dead, err = s.adopt(ctx, access, ro, name)
+	return out, err
 }
 
 // apartFrom makes sure that the Service of an adopted version does not lead to the new one's pods too: users would reach

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/asl"
+	"github.com/stepcanary/stepcanary/internal/fault"
 	meter "github.com/stepcanary/stepcanary/internal/metric/memory"
 	router "github.com/stepcanary/stepcanary/internal/traffic/memory"
 	cluster "github.com/stepcanary/stepcanary/internal/workload/memory"
@@ -279,6 +280,27 @@ func TestFirstDeployments(t *testing.T) {
 	}{
 		"a good one is promoted": {
 			func(s *scene) { s.play(map[string]float64{"checkout-1": 0}) }, toReady + steps(1) + promoted, "checkout-1",
+		},
+		"over a route that leads nowhere, it is promoted": {
+			func(s *scene) {
+				s.router.Define(route, weights{"checkout": 100})
+				s.play(map[string]float64{"checkout-1": 0})
+			}, toReady + steps(1) + promoted, "checkout-1",
+		},
+		// The second run of Prepare has to know of the dead back end, too: the route could not be written without.
+		"over such a route, by a start that is repeated": {
+			func(s *scene) {
+				s.router.Define(route, weights{"checkout": 100})
+				s.play(map[string]float64{"checkout-1": 0})
+				taken := false
+				s.core.After(func(op string) error {
+					if op != "record.Write" || taken {
+						return nil
+					}
+					taken = true
+					return fault.Transient
+				})
+			}, toReady + steps(1) + promoted, "checkout-1",
 		},
 		"one that nobody uses yet is promoted": {
 			func(s *scene) {}, toReady + steps(1) + promoted, "checkout-1",
