@@ -252,4 +252,13 @@ var table = []Mutant{
 	{"a cluster that does not exist is gone back in", prepare, "", "if errors.Is(err, fault.NotFound) { // a slip", "if false { // a slip", "9", flow, "TestAClusterThatIsNotFound"},
 	{"a freeze without an end is none", "internal/kube/records.go", "", "if f.Until.IsZero() && f != (record.Freeze{}) {", "if false {", "6", "internal/kube", "TestAFreezeThatAPersonWrote"},
 	{"a freeze's misspelt end is passed over", "internal/kube/records.go", "", "\td.DisallowUnknownFields()\n", "", "6", "internal/kube", "TestAFreezeThatAPersonWrote"},
+	{"the way back reads deploy.json as it was sent", back, "", `spec.Reread("deploy.json", input)`, `spec.Parse("deploy.json", input)`, "1", flow, "TestAStoppedRolloutGoesBackWhateverItsTextLooksLike"},
+	{"a build that became stricter finds no way back", "internal/spec/reread.go", "", "if s, ok := rest(written); ok {", "if s, ok := rest(written); ok && false {", "1", flow, "TestAStoppedRolloutGoesBackWhereItsDocumentIsRefusedNow"},
+	{"a refused start is a dead rollout", "internal/task/event.go", "", "ev.State = step.Refused", "ev.State = step.Ended", "9", flow, "TestBadInputIsRefusedBeforeAnythingChanges"},
+	{"a stop with the word of a refusal is taken for one", "internal/task/event.go", "", `if kind := fault.Kind(d.Error); d.Status == "FAILED" && (`, "if kind := fault.Kind(d.Error); (", "1", "internal/task", "TestEvents"},
+	{"a lost lock is taken back for a route that leads elsewhere", "internal/step/regain.go", "", "if !lost.First() && !stable && !canary {", "if false && !stable && !canary {", "6", flow, "TestALostLockIsNotRegainedForAnotherRoute"},
+	{"a person's verdict is not heard", health, "", "w.out.Decided = w.out.Decided || w.out.Needs == rollout.NeedVerdict", "w.out.Decided = false", "2", flow, "TestAPersonIsAskedWhereNothingCanBeTold"},
+	{"an earlier promote is taken for a verdict", health, "", "w.out.Decided = w.out.Decided || w.out.Needs == rollout.NeedVerdict", "w.out.Decided = true", "2", flow, "TestAPersonIsAskedWhereNothingCanBeTold"},
+	{"nobody looks while a weight is awaited", "internal/step/shift.go", "", "return out, canServe(ctx, access, ro, out)", "return out, nil", "3", flow, "TestACanaryThatCrashesWhileItsWeightIsAwaited"},
+	{"a repeated start forgets the dead back end", stable, "", "if rec.Stable.Name != \"\" {\n\t\treturn out, nil\n\t}\n\trouter,", "if true {\n\t\treturn out, nil\n\t}\n\trouter,", "7", flow, "TestFirstDeployments"},
 }
