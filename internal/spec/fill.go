@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -77,6 +78,12 @@ func (f *filling) fill(n *yaml.Node, key string, at place) *yaml.Node {
 // like numbers.
 var textOnly = map[string]bool{"labels": true, "annotations": true, "matchLabels": true, "selector": true, "nodeSelector": true, "data": true}
 
+// imagePlaces are those where the image may stand: values that no rule lets through for what they say, and that nothing refers to.
+// A template is checked with an image of its own and filled in with the real one, so that in a name, a key, a label or a selector
+// the image would say afterwards what the check had refused. A key counts as the place that it stands in.
+var imagePlaces = regexp.MustCompile(`^(spec\.template\.)?metadata\.annotations[.[].|^data[.[].` +
+	`|^spec\.template\.spec\.((initC|c)ontainers[.[][^.]+\.(image|env[.[][^.]+\.value|(args|command)\[\d+\])|volumes\[\d+\]\.image\.reference)$`)
+
 // scalar fills the placeholders of one scalar. A version that stands alone and
 // without quotes is a number, as it was when the template was filled in as
 // text; everything else is text.
@@ -98,6 +105,11 @@ func (f *filling) scalar(n *yaml.Node, key string, at place) {
 		case varService:
 			return f.values.Service
 		case varImage:
+			if !imagePlaces.MatchString(at.String()) {
+				f.add(n, at, "${"+varImage+"}", "it in a container's image, env, args or command, in an annotation's value, or in a ConfigMap's data: the rest is"+
+					" checked before the image is known")
+				return m
+			}
 			return f.values.Image
 		case varVersion:
 			return strconv.Itoa(f.values.Version)

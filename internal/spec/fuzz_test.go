@@ -3,13 +3,17 @@ package spec_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stepcanary/stepcanary/internal/spec"
+	"github.com/stepcanary/stepcanary/internal/workload"
 )
 
 // seed adds every file that matches.
@@ -78,7 +82,9 @@ func complain(t *testing.T, name string, err error) {
 }
 
 // FuzzTemplate: whatever comes, there are objects of this service in its own
-// namespace and of the kinds that are allowed, or problems.
+// namespace and of the kinds that are allowed, or problems. They are the same
+// objects whatever the image is called: a template whose names came from the
+// image was checked with one image and applied with another.
 func FuzzTemplate(f *testing.F) {
 	seed(f, "testdata/template/*.yml", "testdata/ancestor/*.yml", "../../specfiles/*/kubernetes_template.yml")
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -92,21 +98,51 @@ func FuzzTemplate(f *testing.F) {
 			complain(t, "config_file", err)
 			return
 		}
-		values := spec.Values{Namespace: "shop", Service: "cart", Image: digest, Version: 7, Routes: []spec.Route{{Name: "cart-7", Weight: 100}}}
-		objects, err := template.Render(values)
-		if err != nil {
-			t.Fatalf("Template took what does not render: %v", err)
-		}
-		for _, o := range objects {
-			meta, _ := o["metadata"].(map[string]any)
-			name, _ := meta["name"].(string)
-			if meta["namespace"] != "shop" || name != "cart" && !strings.HasPrefix(name, "cart-") {
-				t.Fatalf("%v %q in %v", o["kind"], name, meta["namespace"])
+		var checked []string
+		for _, image := range []string{digest, "payments", "cart", "cart-6", "stepcanary.dev/rollout", "container.apparmor.security.beta.kubernetes.io/app"} {
+			values := spec.Values{Namespace: "shop", Service: "cart", Image: image, Version: 7, Routes: []spec.Route{{Name: "cart-7", Weight: 100}}}
+			objects, err := template.Render(values)
+			if err != nil {
+				t.Fatalf("Template took what does not render with %s: %v", image, err)
 			}
-			if data, err := json.Marshal(o); err != nil || strings.ContainsAny(string(data), "\uE000\uE001\uE002\uE003") {
-				t.Fatalf("%v %q: %v: %s", o["kind"], name, err, data)
+			allowed(t, objects)
+			if got := identity(objects); checked == nil {
+				checked = got
+			} else if !slices.Equal(got, checked) {
+				t.Fatalf("the image %s makes %q of %q", image, got, checked)
 			}
 		}
 		_ = s.Judgeable(template)
 	})
+}
+
+// allowed wants objects of shop/cart alone.
+func allowed(t *testing.T, objects []workload.Object) {
+	t.Helper()
+	for _, o := range objects {
+		meta, _ := o["metadata"].(map[string]any)
+		name, _ := meta["name"].(string)
+		if meta["namespace"] != "shop" || name != "cart" && !strings.HasPrefix(name, "cart-") {
+			t.Fatalf("%v %q in %v", o["kind"], name, meta["namespace"])
+		}
+		if data, err := json.Marshal(o); err != nil || strings.ContainsAny(string(data), "\uE000\uE001\uE002\uE003") {
+			t.Fatalf("%v %q: %v: %s", o["kind"], name, err, data)
+		}
+	}
+}
+
+// identity is what the objects are, are called and lead to, in which no image may have a say.
+func identity(objects []workload.Object) (all []string) {
+	keys := func(m any) []string {
+		fields, _ := m.(map[string]any)
+		return slices.Sorted(maps.Keys(fields))
+	}
+	for _, o := range objects {
+		meta, _ := o["metadata"].(map[string]any)
+		inside, _ := o["spec"].(map[string]any)
+		pod, _ := inside["template"].(map[string]any)
+		podMeta, _ := pod["metadata"].(map[string]any)
+		all = append(all, fmt.Sprint(o.Kind(), meta["name"], meta["labels"], keys(meta["annotations"]), inside["selector"], podMeta["labels"], keys(podMeta["annotations"])))
+	}
+	return all
 }
