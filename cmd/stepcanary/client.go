@@ -18,6 +18,7 @@ import (
 
 	"github.com/stepcanary/stepcanary/internal/clock"
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/spec"
 	"github.com/stepcanary/stepcanary/internal/stepfunctions"
 	"github.com/stepcanary/stepcanary/internal/story"
 )
@@ -158,9 +159,9 @@ func (c client) find(ctx context.Context, who string, running bool) (execution s
 	case len(found) == 0 && who == "":
 		return "", nil, exit{exitError, "no rollout is running"}
 	case len(found) == 0 && running:
-		return "", nil, exit{exitError, fmt.Sprintf("no rollout of %s is running", who)}
+		return "", nil, exit{exitError, fmt.Sprintf("no rollout of %s is running", spec.Visible(who))}
 	case len(found) == 0:
-		return "", nil, exit{exitError, fmt.Sprintf("no rollout of %s was found", who)}
+		return "", nil, exit{exitError, fmt.Sprintf("no rollout of %s was found", spec.Visible(who))}
 	}
 	return "", nil, fmt.Errorf("%d rollouts are running; name one of:\n  %s", len(found), strings.Join(found, "\n  "))
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/stepcanary/stepcanary/internal/spec"
 	"github.com/stepcanary/stepcanary/internal/step"
 )
 
@@ -123,22 +124,43 @@ func (c *console) code(err error) int {
 	case errors.Is(err, flag.ErrHelp):
 		return exitPromoted
 	case silent(err) != "":
-		fmt.Fprintf(c.err, "stepcanary: %s\n", silent(err))
+		c.complain(silent(err))
 		return exitError
 	case errors.As(err, &e):
 		if e.text != "" {
-			fmt.Fprintf(c.err, "stepcanary: %s\n", step.Plain(e.text))
+			c.complain(step.Plain(e.text))
 		}
 		return e.code
 	}
-	fmt.Fprintf(c.err, "stepcanary: %s\n", step.Plain(err.Error()))
+	c.complain(step.Plain(err.Error()))
 	return exitError
+}
+
+// complain prints an error. What it quotes comes from files, clusters and command lines.
+func (c *console) complain(text string) { fmt.Fprintf(visible{c.err}, "stepcanary: %s\n", text) }
+
+// visible writes lines of text that move no cursor and set no colour, whatever they quote.
+type visible struct{ io.Writer }
+
+func (v visible) Write(text []byte) (int, error) {
+	lines := strings.Split(string(text), "\n")
+	for i, line := range lines {
+		parts := strings.Split(line, "\t")
+		for j := range parts {
+			parts[j] = spec.Visible(parts[j])
+		}
+		lines[i] = strings.Join(parts, "\t")
+	}
+	if _, err := io.WriteString(v.Writer, strings.Join(lines, "\n")); err != nil {
+		return 0, err
+	}
+	return len(text), nil
 }
 
 // parse reads a verb's flags, which may stand before or after its argument, and gives
 // the arguments. More than most of them is an error.
 func parse(c *console, f *flag.FlagSet, args []string, most int) ([]string, error) {
-	f.SetOutput(c.err)
+	f.SetOutput(visible{c.err})
 	f.Usage = func() { c.verbUsage(f) }
 	var rest []string
 	for {

@@ -83,6 +83,7 @@ func (c *console) wrap(begin, text string) {
 		indent = strings.Repeat(" ", n)
 	}
 	for i, word := range strings.Fields(text) {
+		word = spec.Visible(word)
 		if i > 0 && len([]rune(strings.TrimLeft(line, "\n")))+1+len([]rune(word)) > planWidth {
 			c.printf("%s\n", line)
 			line = indent + word

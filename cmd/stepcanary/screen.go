@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/stepcanary/stepcanary/internal/rollout"
@@ -267,10 +268,10 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d", sec/60, sec%60)
 }
 
-// cut shortens a line to the width, in characters, and keeps what would move the cursor out.
+// cut shortens a line to the width, in characters, and keeps out what would move the cursor or turn the text.
 func cut(line string, width int) string {
 	line = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

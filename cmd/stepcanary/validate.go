@@ -55,7 +55,7 @@ func invalid(err error) refusal {
 	}
 	r := refusal{}
 	for _, p := range all {
-		r.Problems = append(r.Problems, problem{p.File, p.Line, p.Column, p.Path, p.Found, p.Want})
+		r.Problems = append(r.Problems, problem{p.File, p.Line, p.Column, spec.Visible(p.Path), spec.Visible(p.Found), spec.Visible(p.Want)})
 	}
 	return r
 }

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 )
@@ -24,7 +27,7 @@ type Problem struct {
 	Want  string `json:"want,omitempty"`
 }
 
-// String is `file:line:column: field: found X, expected Y`.
+// String is `file:line:column: field: found X, expected Y`, on one line of text that moves no cursor, whatever the input holds.
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -39,6 +42,23 @@ func (p Problem) String() string {
 		b.WriteString(p.Found)
 	} else {
 		fmt.Fprintf(&b, "found %s, expected %s", p.Found, p.Want)
+	}
+	return Visible(b.String())
+}
+
+// Visible gives text with an escape, such as \n or \u202e, for every character that a terminal or a pipeline's log would obey and not
+// show: new lines, control characters, those that turn the direction of text.
+func Visible(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		if one := text[:size]; unicode.IsPrint(r) && (r != utf8.RuneError || size > 1) {
+			b.WriteString(one)
+		} else {
+			quoted := strconv.Quote(one)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		text = text[size:]
 	}
 	return b.String()
 }
