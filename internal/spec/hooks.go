@@ -98,7 +98,7 @@ func (c *checks) address(at place, text string) {
 	}
 	if want := addressProblem(text); want != "" {
 		node, _ := find(c.docs[0], at.with("url"))
-		c.problems = append(c.problems, c.at(node, at.with("url").String(), "a value (not shown)", want))
+		c.problems = append(c.problems, c.at(node, at.with("url").String(), notShown, want))
 	}
 }
 

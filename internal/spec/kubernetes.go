@@ -49,7 +49,11 @@ func (c *confinement) fields() {
 func (s *strictness) value(n *yaml.Node, part map[string]any, at place) {
 	part = s.resolve(part)
 	if want := mismatch(n, part); want != "" {
-		s.problems = append(s.problems, s.at(n, at.String(), describe(n), want))
+		found := describe(n)
+		if at.environment() && n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
+			found = notShown
+		}
+		s.problems = append(s.problems, s.at(n, at.String(), found, want))
 		return
 	}
 	switch n.Kind {

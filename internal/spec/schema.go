@@ -14,6 +14,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"go.yaml.in/yaml/v3"
+
 	"github.com/stepcanary/stepcanary/specfiles"
 )
 
@@ -141,12 +143,15 @@ func (c *complaints) collect(e *jsonschema.ValidationError) {
 		}
 	default:
 		found := describe(node)
-		if secret, _ := part["x-secret"].(bool); secret {
-			found = "a value (not shown)"
+		if secret, _ := part["x-secret"].(bool); secret && node.Kind == yaml.ScalarNode {
+			found = notShown
 		}
 		c.add(c.at(node, at.String(), found, expected(part, generic(k))))
 	}
 }
+
+// notShown stands for what may be a secret.
+const notShown = "a value (not shown)"
 
 func (c *complaints) add(p Problem) { c.problems = append(c.problems, p) }
 

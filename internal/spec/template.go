@@ -212,7 +212,11 @@ func (t Template) plain(n *yaml.Node, at place, problems *Errors) any {
 	}
 	v, err := scalar(n)
 	if err != nil {
-		*problems = append(*problems, t.at(n, at.String(), err.Error(), "a plain value"))
+		found := err.Error()
+		if at.environment() {
+			found = notShown
+		}
+		*problems = append(*problems, t.at(n, at.String(), found, "a plain value"))
 	}
 	if f, ok := v.(float64); ok && n.Tag == "!!int" && math.Abs(f) < 1<<53 {
 		return int64(f)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,6 +32,9 @@ func (p place) String() string {
 
 // with is the way one step further, in memory of its own.
 func (p place) with(key string) place { return append(p[:len(p):len(p)], key) }
+
+// environment tells whether the place is a container's environment, where people write passwords. Its values are not shown.
+func (p place) environment() bool { return slices.Contains(p, "env") }
 
 // ambiguous are numbers that YAML 1.1 and 1.2 read differently: 012 is ten to one and twelve to the
 // other, 0o14 and 1_000 are text to one of them.
