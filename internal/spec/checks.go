@@ -139,8 +139,10 @@ func decodeTemplate(text string) ([]byte, error) {
 }
 
 func (c *checks) comparison() {
-	if a := c.spec.Analysis; a.Compare.Off && len(a.Limits) == 0 && !c.spec.CountFailures && c.spec.Strategy != Replace && c.spec.Pace != ByEvidence {
-		c.add("limits, or the comparison: without both nothing is judged, and nothing promoted", "analysis", "compare")
+	a := c.spec.Analysis
+	judges := slices.ContainsFunc(a.Limits, func(l Limit) bool { return !l.Advisory })
+	if a.Compare.Off && !judges && !c.spec.CountFailures && c.spec.Strategy != Replace && c.spec.Pace != ByEvidence {
+		c.add("a limit that is not advisory, or the comparison: without both nothing is judged, and nothing promoted", "analysis", "compare")
 	}
 	bounds := c.spec.Analysis.Compare.LatencyBounds
 	for i, b := range bounds {
