@@ -164,10 +164,11 @@ func (c *confinement) metadata(rule kindRule) {
 	}
 }
 
-// service refuses addresses that take traffic meant for others.
+// service refuses addresses that take traffic meant for others, and pods that are not ready.
 func (c *confinement) service() {
 	c.refuse("nothing: external addresses can take others' traffic", "spec", "externalIPs")
 	c.refuse("nothing", "spec", "externalName")
+	c.mustBe(c.current.node, nil, "false", "users must not reach pods that are not ready", "spec", "publishNotReadyAddresses")
 	if t := sub(c.current.node, "spec", "type"); t != nil && !slices.Contains([]string{"ClusterIP", "NodePort", "LoadBalancer"}, t.Value) {
 		c.add(t, "spec.type", describe(t), "ClusterIP, NodePort or LoadBalancer")
 	}
