@@ -53,8 +53,11 @@ func (c *confinement) together(docs []document) {
 		if d.kind != autoscalerKind {
 			continue
 		}
-		if c.current = docs[i]; text(d.node, "spec", "scaleTargetRef", "name") != version {
-			c.add(sub(d.node, "spec", "scaleTargetRef", "name"), "spec.scaleTargetRef.name", "another target", version)
+		c.current = docs[i]
+		for _, want := range [][2]string{{"apiVersion", deployment.rule.version}, {"kind", deployment.kind}, {"name", version}} {
+			if target := sub(d.node, "spec", "scaleTargetRef", want[0]); target == nil || target.Value != want[1] {
+				c.add(target, "spec.scaleTargetRef."+want[0], "another target", want[1])
+			}
 		}
 	}
 	if backend == "VirtualNode" {
