@@ -59,3 +59,11 @@ func TestWhatIsQuotedIsNotObeyed(t *testing.T) {
 		})
 	}
 }
+
+// A report is read up to a bound: what never ends was read until memory did.
+func TestJudgeReadsNoMoreThanAReport(t *testing.T) {
+	var out bytes.Buffer
+	if code := newConsole(&out, &out).run(t.Context(), []string{"judge", "--report", "/dev/zero"}); code != exitError || !strings.Contains(out.String(), "found more than 134217728 bytes, expected a report") {
+		t.Errorf("code %d, %q; want %d and what is too much", code, out.String(), exitError)
+	}
+}

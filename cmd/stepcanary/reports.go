@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -61,6 +62,23 @@ func reportFiles(dir, name string) (html, facts string, err error) {
 	return filepath.Join(dir, name+".html"), filepath.Join(dir, name+".json"), nil
 }
 
+// maxReport is the largest report read, in bytes: many times what the longest rollout writes.
+const maxReport = 128 << 20
+
+// readReport reads a report from a file, or from what never ends.
+func readReport(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxReport+1))
+	if err == nil && len(data) > maxReport {
+		err = fmt.Errorf("%s: found more than %d bytes, expected a report", path, maxReport)
+	}
+	return data, err
+}
+
 // judge judges a report's measurements again, offline, and compares the verdicts.
 func judge(c *console, args []string) error {
 	f := flag.NewFlagSet("judge", flag.ContinueOnError)
@@ -75,7 +93,7 @@ func judge(c *console, args []string) error {
 	} else if *path == "" || len(rest) > 0 {
 		return errors.New("judge: one --report FILE is expected")
 	}
-	data, err := os.ReadFile(*path)
+	data, err := readReport(*path)
 	if err != nil {
 		return fmt.Errorf("judge: %w", err)
 	}
