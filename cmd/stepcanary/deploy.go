@@ -29,7 +29,7 @@ func deploy(ctx context.Context, c *console, args []string) error {
 	if len(rest) == 0 {
 		return fmt.Errorf("deploy: a service's folder or its deploy.json is expected")
 	}
-	file, err := spec.Load(rest[0])
+	file, err := loadUntil(ctx, rest[0])
 	if err != nil {
 		return err
 	}
@@ -49,6 +49,26 @@ func deploy(ctx context.Context, c *console, args []string) error {
 		return err
 	}
 	return api.start(ctx, c, file.Spec.Service, string(file.Raw), *follow)
+}
+
+// loadUntil reads a service as spec.Load does, and ends with ctx: a path may be a pipe into which nobody writes, such as one
+// that a shell makes, and nothing was begun yet that would have to be ended well.
+func loadUntil(ctx context.Context, path string) (spec.File, error) {
+	type loaded struct {
+		spec.File
+		err error
+	}
+	done := make(chan loaded, 1)
+	go func() {
+		file, err := spec.Load(path)
+		done <- loaded{file, err}
+	}()
+	select {
+	case l := <-done:
+		return l.File, l.err
+	case <-ctx.Done():
+		return spec.File{}, fmt.Errorf("read a service: %s: %w", path, context.Cause(ctx))
+	}
 }
 
 // start starts an execution and, if asked, follows it.

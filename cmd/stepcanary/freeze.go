@@ -11,7 +11,6 @@ import (
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/platform"
 	"github.com/stepcanary/stepcanary/internal/record"
-	"github.com/stepcanary/stepcanary/internal/spec"
 	"github.com/stepcanary/stepcanary/internal/step"
 	"github.com/stepcanary/stepcanary/internal/workload"
 )
@@ -30,7 +29,7 @@ func freeze(ctx context.Context, c *console, args []string) error {
 	lasts := f.Duration("for", 0, "how long, such as 2h")
 	reason := f.String("reason", "", "why; whoever is refused reads it")
 	by := f.String("by", person(c), "who asks for it; whoever is refused reads it")
-	if err := p.find(c, f, args); err != nil {
+	if err := p.find(ctx, c, f, args); err != nil {
 		return err
 	}
 	if given(f, "for") && *lasts <= 0 {
@@ -69,7 +68,7 @@ func unfreeze(ctx context.Context, c *console, args []string) error {
 	f := flag.NewFlagSet("unfreeze", flag.ContinueOnError)
 	var p place
 	p.flags(c, f)
-	if err := p.find(c, f, args); err != nil {
+	if err := p.find(ctx, c, f, args); err != nil {
 		return err
 	}
 	was, err := p.write(ctx, c, record.Freeze{})
@@ -102,7 +101,7 @@ func (p *place) flags(c *console, f *flag.FlagSet) {
 }
 
 // find takes the place from the flags, or from a service's folder.
-func (p *place) find(c *console, f *flag.FlagSet, args []string) error {
+func (p *place) find(ctx context.Context, c *console, f *flag.FlagSet, args []string) error {
 	rest, err := parse(c, f, args, 1)
 	whole := p.service.Namespace != ""
 	switch {
@@ -118,7 +117,7 @@ func (p *place) find(c *console, f *flag.FlagSet, args []string) error {
 	case p.cluster != "":
 		return fmt.Errorf("%s: --cluster goes with --namespace; a service's cluster stands in its deploy.json", f.Name())
 	}
-	file, err := spec.Load(rest[0])
+	file, err := loadUntil(ctx, rest[0])
 	p.cluster = file.Spec.Cluster
 	p.service = workload.Service{Namespace: file.Spec.Namespace, Name: file.Spec.Service}
 	return err
