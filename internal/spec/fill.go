@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -93,7 +94,7 @@ func (f *filling) scalar(n *yaml.Node, key string, at place) {
 	}
 	number := onlyPlaceholder(n.Value, varVersion) && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 &&
 		key != "value" && key != "name" && key != "version"
-	found := false
+	found, versions := false, 0
 	n.Value = masked.ReplaceAllStringFunc(n.Value, func(m string) string {
 		if found = true; len(f.problems) > maxProblems {
 			return m
@@ -112,6 +113,7 @@ func (f *filling) scalar(n *yaml.Node, key string, at place) {
 			}
 			return f.values.Image
 		case varVersion:
+			versions++
 			return strconv.Itoa(f.values.Version)
 		case varRoutes:
 			f.add(n, at, "${"+varRoutes+"}", "it as the only entry of a list: [${"+varRoutes+"}]")
@@ -121,6 +123,10 @@ func (f *filling) scalar(n *yaml.Node, key string, at place) {
 		return m
 	})
 	n.Value = dropEscape(n.Value)
+	if f.values.Version == probe && strings.Count(n.Value, strconv.Itoa(probe)) > versions {
+		// It would pass for the version in the check, and stay when another version is filled in.
+		f.add(n, at, "the number that stands for the version in a check", "${"+varVersion+"}, or another number")
+	}
 	if found {
 		if n.Tag = "!!str"; number {
 			n.Tag = "!!int"
