@@ -65,7 +65,7 @@ func tour(ctx context.Context, c *kube.Client, s shop, n kube.Needs, objects []w
 	try("tell", cluster.Tell(ctx, s.service, workload.Note{On: "checkout-1", Reason: "Tour", Message: "on tour"}))
 	router, err := routers.Open(map[string]string{"HTTPRoute": routers.GatewayAPI, "VirtualRouter": routers.AppMesh}[n.RouteKind], c)
 	try("router", err)
-	target := traffic.Target{Namespace: s.Namespace, Route: n.Route}
+	target := traffic.Target{Namespace: s.Namespace, Route: n.Route, Service: s.service.Name}
 	split := traffic.Split{Stable: "checkout-0", Canary: "checkout-1", Weight: 10}
 	_, err = router.Read(ctx, target)
 	try("read route", err)

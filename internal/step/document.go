@@ -88,6 +88,16 @@ type Rollout struct {
 	Drain rollout.Duration `json:"drain"`
 }
 
+// UnmarshalJSON reads a rollout, and says whose route it is.
+func (r *Rollout) UnmarshalJSON(b []byte) error {
+	type plain Rollout
+	if err := json.Unmarshal(b, (*plain)(r)); err != nil {
+		return err
+	}
+	r.Route.Service = r.Service.Name
+	return nil
+}
+
 // First tells whether there is no stable version yet.
 func (r Rollout) First() bool { return r.Stable.Name == "" }
 

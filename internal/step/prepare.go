@@ -111,7 +111,7 @@ func decide(doc spec.Spec) (Rollout, spec.Template, error) {
 		Cluster: doc.Cluster,
 		Service: workload.Service{Namespace: doc.Namespace, Name: doc.Service},
 		Router:  kind,
-		Route:   traffic.Target{Namespace: doc.Namespace, Route: route},
+		Route:   traffic.Target{Namespace: doc.Namespace, Route: route, Service: doc.Service},
 		Plan:    plan,
 		Policy:  doc.Policy(),
 		Metrics: metrics,

@@ -192,5 +192,5 @@ func (f finish) write(ctx context.Context, rec record.Record, change func(*recor
 const writes = 5
 
 func (f finish) route(rec record.Record) traffic.Target {
-	return traffic.Target{Namespace: f.service.Namespace, Route: rec.Route}
+	return traffic.Target{Namespace: f.service.Namespace, Route: rec.Route, Service: f.service.Name}
 }

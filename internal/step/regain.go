@@ -140,5 +140,5 @@ func (s Rollback) routing(ctx context.Context, ev Event) (kind string, t traffic
 		return "", t, fmt.Errorf("check template: %w: %w", fault.Invalid, err)
 	}
 	kind, route := doc.Routing(tmpl)
-	return kind, traffic.Target{Namespace: doc.Namespace, Route: route}, nil
+	return kind, traffic.Target{Namespace: doc.Namespace, Route: route, Service: doc.Service}, nil
 }

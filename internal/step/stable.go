@@ -169,7 +169,7 @@ func (s Prepare) moved(ctx context.Context, access Access, ro Rollout, rec recor
 	if err != nil {
 		return fmt.Errorf("open router of the last rollout: %w", err)
 	}
-	state, err := before.Read(ctx, traffic.Target{Namespace: ro.Service.Namespace, Route: rec.Route})
+	state, err := before.Read(ctx, traffic.Target{Namespace: ro.Service.Namespace, Route: rec.Route, Service: ro.Service.Name})
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return fmt.Errorf("read route %s of the last rollout: %w", rec.Route, err)
 	}

@@ -16,7 +16,8 @@ type Matcher interface {
 
 	// Match sends the requests that fulfil any of the matches to the canary, under the
 	// same fence rule as Shift. No match takes the rule away, and one without a condition is
-	// fault.Invalid. Shift leaves the rule alone; Settle takes it away in its own write.
+	// fault.Invalid. Shift leaves the rule alone; Settle takes it away in its own write. The rules
+	// of other services stay.
 	Match(ctx context.Context, t Target, s Split, matches []Match, f rollout.Fence) error
 }
 

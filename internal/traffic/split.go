@@ -6,6 +6,14 @@ import (
 	"github.com/stepcanary/stepcanary/internal/fault"
 )
 
+// Validate refuses a target that cannot be written: what names no service has no fence.
+func (t Target) Validate() error {
+	if t.Service == "" {
+		return fmt.Errorf("route %s/%s: %w: no service is named", t.Namespace, t.Route, fault.Invalid)
+	}
+	return nil
+}
+
 // Validate tells whether the split can be written: a canary, a weight from 0 to
 // 100, and, where there is no stable, the whole for the canary, because a route
 // whose every weight is zero answers nobody.

@@ -11,10 +11,14 @@ import (
 	"github.com/stepcanary/stepcanary/internal/rollout"
 )
 
-// A Target names the object that holds the split.
+// A Target names the object that holds the split, and whose of it is meant: several services
+// may share a route, and each is rolled out for itself.
 type Target struct {
 	Namespace string `json:"namespace"`
 	Route     string `json:"route"`
+	// Service is the one that is rolled out. Fence and match rules are its own. It does not
+	// travel: whoever holds a Target knows its service.
+	Service string `json:"-"`
 }
 
 // A Split is the share of two back ends. A back end is named as the route names
@@ -38,7 +42,7 @@ type State struct {
 	InForce bool
 	// Why says in a few words why it is not in force.
 	Why string
-	// Fence is the fence of the last write of ours; zero where there was none.
+	// Fence is the fence of the last write for the service; zero where there was none.
 	Fence rollout.Fence
 }
 
@@ -54,8 +58,8 @@ type Router interface {
 	// rule that names one of the two back ends, adding the missing one beside the
 	// other. It is idempotent, because Step Functions may run a task twice, leaves
 	// every other rule, filter and back end alone, and refuses with fault.Fenced,
-	// changing nothing, where the route carries a newer fence than f. The check and
-	// the write are one atomic step.
+	// changing nothing, where the route carries a newer fence of the same service than f. The
+	// check and the write are one atomic step. A target without a service is fault.Invalid.
 	Shift(ctx context.Context, t Target, s Split, f rollout.Fence) error
 
 	// Settle gives keep all that the two had and takes drop out of the route, under

@@ -182,7 +182,7 @@ func theirs(o *unstructured.Unstructured) map[string]any {
 	rules = slices.DeleteFunc(rules, func(r any) bool { return matchRule(r.(map[string]any)["name"]) })
 	_ = unstructured.SetNestedSlice(o.Object, rules, "spec", "rules")
 	annotations := o.GetAnnotations()
-	delete(annotations, "stepcanary.dev/fence")
+	delete(annotations, "stepcanary.dev/fence-checkout")
 	o.SetAnnotations(annotations)
 	o.SetResourceVersion("")
 	o.SetGeneration(0)
@@ -220,8 +220,8 @@ func weighed(t *testing.T, write int, o *unstructured.Unstructured) {
 		return true
 	})
 	want := map[string]int64{"api": 100, "rest": 200}
-	if sums["stepcanary-match"] != 0 {
-		want["stepcanary-match"], want["stepcanary-match-2"] = 1, 1
+	if sums["stepcanary-match.checkout"] != 0 {
+		want["stepcanary-match.checkout"], want["stepcanary-match.checkout.2"] = 1, 1
 	}
 	if diff := cmp.Diff(want, sums); diff != "" || strings.Contains(fmt.Sprint(ours(o)), "checkout-3") {
 		t.Errorf("write %d: weights of ours by rule (-want +got):\n%s\n%v", write, diff, ours(o))

@@ -34,7 +34,7 @@ var Start = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 // Service is the one that a stage has, Route its route.
 var (
 	Service = workload.Service{Namespace: "shop", Name: "checkout"}
-	Route   = traffic.Target{Namespace: "shop", Route: "checkout"}
+	Route   = traffic.Target{Namespace: "shop", Route: "checkout", Service: "checkout"}
 )
 
 // Template is the service's template: two pods behind a Service a version, and a route.

@@ -23,7 +23,7 @@ func TestTrafficReachesTheCluster(t *testing.T) {
 	v := clock.NewVirtual(start)
 	w := world.New(v)
 	service := workload.Service{Namespace: "shop", Name: "checkout"}
-	target := traffic.Target{Namespace: "shop", Route: "checkout"}
+	target := traffic.Target{Namespace: "shop", Route: "checkout", Service: service.Name}
 	w.Cluster.Behave("shop", "checkout-2", cluster.Script{CrashAtWeight: 30})
 	w.Router.Script(router.Script{Delay: 4 * time.Second})
 	for _, number := range []int{1, 2} {

@@ -65,7 +65,7 @@ func open(t *testing.T) (*mesh, *appmesh.Router, traffic.Target) {
 	m := &mesh{Cluster: kubetest.Open(t)}
 	m.KeepMeshesOut(t)
 	t.Cleanup(m.ignore)
-	return m, appmesh.New(m.Client), traffic.Target{Namespace: m.Namespace, Route: route}
+	return m, appmesh.New(m.Client), traffic.Target{Namespace: m.Namespace, Route: route, Service: traffictest.Service}
 }
 
 // node puts an active VirtualNode there.

@@ -5,6 +5,7 @@ package gatewayapi
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/kube"
+	"github.com/stepcanary/stepcanary/internal/traffic"
 	"github.com/stepcanary/stepcanary/internal/traffic/object"
 )
 
@@ -23,12 +25,37 @@ func New(c *kube.Client) *Router {
 	return &Router{object.Route{Client: c, Resource: kube.HTTPRoutes, Kind: "HTTPRoute", Rules: rules, Why: why, Clean: unmatch}}
 }
 
-// matchRule is the name of the rule that Match writes; more of them have a number behind it.
+// matchRule begins the names of the rules that Match writes. Behind a dot follows the service, and behind another one the
+// number of each rule but the first: a service's name has no dot, so that none is taken for another's. Older engines
+// wrote no service, and the number behind a dash.
 const matchRule = "stepcanary-match"
 
+// matchName is the name of a service's n-th rule.
+func matchName(service string, n int) string {
+	name := matchRule + "." + service
+	if n > 1 {
+		name += "." + strconv.Itoa(n)
+	}
+	return name
+}
+
+// isMatch tells whether Match wrote the rule, for whichever service.
 func isMatch(rule map[string]any) bool {
 	name, _ := rule["name"].(string)
-	return name == matchRule || strings.HasPrefix(name, matchRule+"-")
+	return name == matchRule || strings.HasPrefix(name, matchRule+".") || strings.HasPrefix(name, matchRule+"-")
+}
+
+// isMatchOf tells whether Match wrote the rule for that service. One of an older engine leads to one of its two back ends.
+func isMatchOf(rule map[string]any, service string, s traffic.Split) bool {
+	name, _ := rule["name"].(string)
+	if name == matchName(service, 1) || strings.HasPrefix(name, matchName(service, 1)+".") {
+		return true
+	}
+	refs, _ := rule["backendRefs"].([]any)
+	return isMatch(rule) && !strings.HasPrefix(name, matchRule+".") && slices.ContainsFunc(refs, func(v any) bool {
+		ref, _ := v.(map[string]any)
+		return ref["name"] == s.Stable || ref["name"] == s.Canary
+	})
 }
 
 // rulesOf gives the rules as they stand in the object.

@@ -96,7 +96,7 @@ func refs(weights map[string]rollout.Weight) []any {
 func open(t *testing.T) (*controller, *gatewayapi.Router, traffic.Target) {
 	c := &controller{Cluster: kubetest.Open(t), parents: []map[string]any{parent("public")}}
 	t.Cleanup(c.ignore)
-	return c, gatewayapi.New(c.Client), traffic.Target{Namespace: c.Namespace, Route: route}
+	return c, gatewayapi.New(c.Client), traffic.Target{Namespace: c.Namespace, Route: route, Service: traffictest.Service}
 }
 
 func subject(t *testing.T) (traffictest.Subject, *controller) {
@@ -183,7 +183,7 @@ func TestMatcher(t *testing.T) {
 		s, c := subject(t)
 		return s, func(t *testing.T) bool {
 			for _, r := range c.rules(t) {
-				if r.(map[string]any)["name"] == "stepcanary-match" {
+				if r.(map[string]any)["name"] == "stepcanary-match.checkout" {
 					return true
 				}
 			}

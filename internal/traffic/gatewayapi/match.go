@@ -16,15 +16,15 @@ import (
 	"github.com/stepcanary/stepcanary/internal/traffic"
 )
 
-// unmatch takes the rules that Match made out. They stand behind all others, so that
+// unmatch takes the rules that Match made for the service out. They stand behind those of the team, so that
 // taking them out moves none.
-func unmatch(o *unstructured.Unstructured, p *kube.Patch) {
+func unmatch(o *unstructured.Unstructured, p *kube.Patch, t traffic.Target, s traffic.Split) {
 	list, err := rulesOf(o)
 	if err != nil {
 		return
 	}
 	for i := len(list) - 1; i >= 0; i-- {
-		if isMatch(list[i]) {
+		if isMatchOf(list[i], t.Service, s) {
 			p.Remove("spec", "rules", strconv.Itoa(i))
 		}
 	}
@@ -44,11 +44,11 @@ func (r *Router) Match(ctx context.Context, t traffic.Target, s traffic.Split, m
 		if err != nil {
 			return err
 		}
-		made := narrowed(o, list, s, conditions)
+		made := narrowed(o, list, t.Service, s, conditions)
 		if len(made) == 0 {
 			return fmt.Errorf("%w: no rule names %q or %q", fault.Invalid, s.Stable, s.Canary)
 		}
-		unmatch(o, p)
+		unmatch(o, p, t, s)
 		if len(conditions) == 0 {
 			return nil
 		}
@@ -60,7 +60,7 @@ func (r *Router) Match(ctx context.Context, t traffic.Target, s traffic.Split, m
 }
 
 // narrowed builds a rule from each one that names one of the two back ends.
-func narrowed(o *unstructured.Unstructured, list []map[string]any, s traffic.Split, conditions [][]any) (made []map[string]any) {
+func narrowed(o *unstructured.Unstructured, list []map[string]any, service string, s traffic.Split, conditions [][]any) (made []map[string]any) {
 	for _, m := range list {
 		if isMatch(m) {
 			continue
@@ -76,10 +76,7 @@ func narrowed(o *unstructured.Unstructured, list []map[string]any, s traffic.Spl
 		}
 		ref, _ := refs[i].(map[string]any)
 		rule := maps.Clone(m)
-		rule["name"] = matchRule
-		if len(made) > 0 { // a name stands once in a route
-			rule["name"] = fmt.Sprintf("%s-%d", matchRule, len(made)+1)
-		}
+		rule["name"] = matchName(service, len(made)+1) // a name stands once in a route
 		to := like(ref, s.Canary)
 		to["weight"] = int64(1)
 		rule["backendRefs"] = []any{to}

@@ -115,7 +115,7 @@ func TestWhatTheTeamHasOnItsRouteSurvives(t *testing.T) {
 	if diff := cmp.Diff(wantAPI[0].(map[string]any)["filters"], refsOf(c.rules(t), 1)[0].(map[string]any)["filters"]); diff != "" {
 		t.Errorf("filters after the way back (-want +got):\n%s", diff)
 	}
-	want := map[string]string{"team": "shop", "stepcanary.dev/fence": "1.2"}
+	want := map[string]string{"team": "shop", "stepcanary.dev/fence-checkout": "1.2"}
 	if diff := cmp.Diff(want, c.Read(t, kube.HTTPRoutes, route).GetAnnotations()); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)
 	}
@@ -380,8 +380,8 @@ func TestMatchFollowsEveryRule(t *testing.T) {
 		}
 	}
 	want := []string{
-		"stepcanary-match /api X-Canary -> checkout-2", "stepcanary-match /v1 X-Canary -> checkout-2",
-		"stepcanary-match-2 / X-Canary -> checkout-2",
+		"stepcanary-match.checkout /api X-Canary -> checkout-2", "stepcanary-match.checkout /v1 X-Canary -> checkout-2",
+		"stepcanary-match.checkout.2 / X-Canary -> checkout-2",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rules of ours (-want +got):\n%s", diff)

@@ -12,21 +12,27 @@ import (
 	"github.com/stepcanary/stepcanary/internal/traffic"
 )
 
-// A desire is what a route says: the shares of all back ends in percent, and the requests that go
-// to the chosen one whatever the shares.
+// A desire is what a route says: the shares of all back ends in percent, and for each service the
+// requests that go to a chosen one whatever the shares.
 type desire struct {
 	weights map[string]rollout.Weight
-	chosen  string
+	chosen  map[string]choice
+}
+
+// A choice is a back end, and the requests that it gets.
+type choice struct {
+	to      string
 	matches []traffic.Match
 }
 
 func (d desire) clone() desire {
-	d.weights = maps.Clone(d.weights)
+	d.weights, d.chosen = maps.Clone(d.weights), maps.Clone(d.chosen)
 	return d // matches are never changed in place
 }
 
 func (d desire) equal(o desire) bool {
-	return maps.Equal(d.weights, o.weights) && d.chosen == o.chosen && reflect.DeepEqual(d.matches, o.matches)
+	return maps.Equal(d.weights, o.weights) &&
+		maps.EqualFunc(d.chosen, o.chosen, func(a, b choice) bool { return reflect.DeepEqual(a, b) })
 }
 
 // names tells which of the two the route names; neither is an error.
@@ -79,25 +85,29 @@ func (d *desire) shift(s traffic.Split) error {
 	return nil
 }
 
-func (d *desire) match(s traffic.Split, matches []traffic.Match) error {
+func (d *desire) match(service string, s traffic.Split, matches []traffic.Match) error {
 	if err := d.names(s.Stable, s.Canary); err != nil {
 		return err
 	}
-	d.chosen, d.matches = "", nil
-	if len(matches) > 0 {
-		d.chosen, d.matches = s.Canary, slices.Clone(matches)
+	delete(d.chosen, service)
+	if len(matches) == 0 {
+		return nil
 	}
+	if d.chosen == nil {
+		d.chosen = map[string]choice{}
+	}
+	d.chosen[service] = choice{s.Canary, slices.Clone(matches)}
 	return nil
 }
 
-func (d *desire) settle(keep, drop string) error {
+func (d *desire) settle(service, keep, drop string) error {
 	whole, err := d.whole(keep, drop)
 	if err != nil {
 		return err
 	}
 	delete(d.weights, drop)
 	d.weights[keep] = whole
-	d.chosen, d.matches = "", nil
+	delete(d.chosen, service)
 	return nil
 }
 

@@ -31,13 +31,19 @@ type Script struct {
 // traffic.Shift, traffic.Match, traffic.Settle and traffic.Await for the hooks of the core.
 type Router struct {
 	core   *memory.Core
-	routes map[traffic.Target]*route
+	routes map[place]*route
 	script Script
 }
 
+// A place is where a route is, whichever service it is asked for.
+type place struct{ namespace, route string }
+
+func placeOf(t traffic.Target) place { return place{t.Namespace, t.Route} }
+
 type route struct {
 	desire
-	fence rollout.Fence
+	// fences are those of the services.
+	fences map[string]rollout.Fence
 	// written is when the desire was, under the script of that moment.
 	written time.Time
 	script  Script
@@ -53,18 +59,18 @@ type serving struct {
 
 // New gives a router without routes.
 func New(c *memory.Core) *Router {
-	return &Router{core: c, routes: map[traffic.Target]*route{}}
+	return &Router{core: c, routes: map[place]*route{}}
 }
 
 // Define makes the route, or has a person rewrite it, with these shares, in force
-// at once. The fence of an existing route stays, as it would on a real object.
+// at once. The fences of an existing route stay, as they would on a real object.
 func (r *Router) Define(t traffic.Target, weights map[string]rollout.Weight) {
 	r.core.Change(func() { r.define(t, weights) })
 }
 
 // Create makes the route unless it exists. It is called inside a call of the core.
 func (r *Router) Create(t traffic.Target, weights map[string]rollout.Weight) {
-	if r.routes[t] == nil {
+	if r.routes[placeOf(t)] == nil {
 		r.define(t, weights)
 	}
 }
@@ -85,14 +91,14 @@ func (r *Router) Script(s Script) {
 
 // Drop removes the route.
 func (r *Router) Drop(t traffic.Target) {
-	r.core.Change(func() { delete(r.routes, t) })
+	r.core.Change(func() { delete(r.routes, placeOf(t)) })
 }
 
 func (r *Router) define(t traffic.Target, weights map[string]rollout.Weight) {
-	rt := r.routes[t]
+	rt := r.routes[placeOf(t)]
 	if rt == nil {
-		rt = &route{}
-		r.routes[t] = rt
+		rt = &route{fences: map[string]rollout.Fence{}}
+		r.routes[placeOf(t)] = rt
 	}
 	rt.weights = maps.Clone(weights) // chosen requests stay chosen: they are a rule of their own
 	rt.take(r.core.Clock.Now(), Script{})
@@ -133,9 +139,9 @@ func (rt *route) settled(now time.Time) (bool, string) {
 	return true, ""
 }
 
-func (rt *route) state(now time.Time) traffic.State {
+func (rt *route) state(service string, now time.Time) traffic.State {
 	inForce, why := rt.settled(now)
-	return traffic.State{Weights: maps.Clone(rt.weights), InForce: inForce, Why: why, Fence: rt.fence}
+	return traffic.State{Weights: maps.Clone(rt.weights), InForce: inForce, Why: why, Fence: rt.fences[service]}
 }
 
 // thing is what somebody waits for who waits for the route.
@@ -144,7 +150,7 @@ func thing(t traffic.Target) memory.Thing {
 }
 
 func (r *Router) find(t traffic.Target) (*route, error) {
-	if rt := r.routes[t]; rt != nil {
+	if rt := r.routes[placeOf(t)]; rt != nil {
 		return rt, nil
 	}
 	return nil, fmt.Errorf("route %s/%s: %w", t.Namespace, t.Route, fault.NotFound)
@@ -155,7 +161,7 @@ func (r *Router) Read(ctx context.Context, t traffic.Target) (st traffic.State, 
 	err = r.core.Call(ctx, "traffic.Read", func() error {
 		rt, err := r.find(t)
 		if err == nil {
-			st = rt.state(r.core.Clock.Now())
+			st = rt.state(t.Service, r.core.Clock.Now())
 		}
 		return err
 	})
@@ -180,28 +186,31 @@ func (r *Router) Match(ctx context.Context, t traffic.Target, s traffic.Split, m
 			return fmt.Errorf("match on route %s/%s: match[%d]: %w", t.Namespace, t.Route, i, err)
 		}
 	}
-	return r.write(ctx, "traffic.Match", t, f, func(d *desire) error { return d.match(s, matches) })
+	return r.write(ctx, "traffic.Match", t, f, func(d *desire) error { return d.match(t.Service, s, matches) })
 }
 
-// Settle gives keep all that the two had, and takes drop and the matches out.
+// Settle gives keep all that the two had, and takes drop and the service's matches out.
 func (r *Router) Settle(ctx context.Context, t traffic.Target, keep, drop string, f rollout.Fence) error {
-	return r.write(ctx, "traffic.Settle", t, f, func(d *desire) error { return d.settle(keep, drop) })
+	return r.write(ctx, "traffic.Settle", t, f, func(d *desire) error { return d.settle(t.Service, keep, drop) })
 }
 
 func (r *Router) write(ctx context.Context, op string, t traffic.Target, f rollout.Fence, edit func(*desire) error) error {
+	if err := t.Validate(); err != nil {
+		return err
+	}
 	return r.core.Call(ctx, op, func() error {
 		rt, err := r.find(t)
 		if err != nil {
 			return err
 		}
-		if f.Before(rt.fence) {
-			return fmt.Errorf("route %s/%s: %w: it carries fence %v, newer than %v", t.Namespace, t.Route, fault.Fenced, rt.fence, f)
+		if fence := rt.fences[t.Service]; f.Before(fence) {
+			return fmt.Errorf("route %s/%s: %w: it carries fence %v, newer than %v", t.Namespace, t.Route, fault.Fenced, fence, f)
 		}
 		d := rt.desire.clone()
 		if err := edit(&d); err != nil {
 			return fmt.Errorf("route %s/%s: %w", t.Namespace, t.Route, err)
 		}
-		rt.fence = f
+		rt.fences[t.Service] = f
 		if !d.equal(rt.desire) {
 			rt.desire = d
 			rt.take(r.core.Clock.Now(), r.script)
@@ -224,7 +233,7 @@ func (r *Router) Await(ctx context.Context, t traffic.Target, s traffic.Split, d
 				return err
 			}
 			now, turn = r.core.Clock.Now(), r.core.Turn()
-			st = rt.state(now)
+			st = rt.state(t.Service, now)
 			st.Weights = rt.among(s)
 			st = s.Judge(st)
 			wake = deadline
@@ -248,7 +257,7 @@ func (r *Router) Await(ctx context.Context, t traffic.Target, s traffic.Split, d
 // back end. It may differ from what the route says.
 func (r *Router) Served(t traffic.Target, at time.Time) (weights map[string]rollout.Weight) {
 	_ = r.core.Do(func() error {
-		if rt := r.routes[t]; rt != nil {
+		if rt := r.routes[placeOf(t)]; rt != nil {
 			weights = maps.Clone(rt.at(at).weights)
 		}
 		return nil
@@ -260,7 +269,7 @@ func (r *Router) Served(t traffic.Target, at time.Time) (weights map[string]roll
 // again, will do: the shares of the back ends by the moment from which they were in force, rising.
 func (r *Router) Splits(t traffic.Target, each func(from time.Time, weights map[string]rollout.Weight)) {
 	_ = r.core.Do(func() error {
-		if rt := r.routes[t]; rt != nil {
+		if rt := r.routes[placeOf(t)]; rt != nil {
 			for _, s := range rt.served {
 				each(s.from, s.weights)
 			}
@@ -269,13 +278,13 @@ func (r *Router) Splits(t traffic.Target, each func(from time.Time, weights map[
 	})
 }
 
-// Matched is what the data plane does with chosen requests at the moment: the back end that gets
-// them, and which they are. The name is empty where none are chosen.
+// Matched is what the data plane does with the service's chosen requests at the moment: the back end
+// that gets them, and which they are. The name is empty where none are chosen.
 func (r *Router) Matched(t traffic.Target, at time.Time) (backend string, matches []traffic.Match) {
 	_ = r.core.Do(func() error {
-		if rt := r.routes[t]; rt != nil {
-			d := rt.at(at)
-			backend, matches = d.chosen, slices.Clone(d.matches)
+		if rt := r.routes[placeOf(t)]; rt != nil {
+			c := rt.at(at).chosen[t.Service]
+			backend, matches = c.to, slices.Clone(c.matches)
 		}
 		return nil
 	})
@@ -285,8 +294,8 @@ func (r *Router) Matched(t traffic.Target, at time.Time) (backend string, matche
 // Reached is the first moment, past or to come, at which a back end's share on any
 // route in the namespace is at least w. It is called inside a call of the core.
 func (r *Router) Reached(namespace, backend string, w rollout.Weight) (first time.Time, ok bool) {
-	for t, rt := range r.routes {
-		if t.Namespace != namespace {
+	for at, rt := range r.routes {
+		if at.namespace != namespace {
 			continue
 		}
 		for _, s := range rt.served {

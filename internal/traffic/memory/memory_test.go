@@ -18,7 +18,7 @@ import (
 
 var (
 	start  = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
-	target = traffic.Target{Namespace: "shop", Route: "checkout"}
+	target = traffic.Target{Namespace: "shop", Route: "checkout", Service: traffictest.Service}
 )
 
 type weights = map[string]rollout.Weight

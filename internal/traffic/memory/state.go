@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/stepcanary/stepcanary/internal/traffic"
 )
 
 // AppendState appends all that the router's answers to come depend on, as text that is the same
@@ -14,14 +12,14 @@ import (
 func (r *Router) AppendState(b []byte) []byte {
 	_ = r.core.Do(func() error {
 		b = fmt.Appendf(b, "routes %+v\n", r.script)
-		targets := slices.SortedFunc(maps.Keys(r.routes), func(a, b traffic.Target) int {
-			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Route, b.Route))
+		places := slices.SortedFunc(maps.Keys(r.routes), func(a, b place) int {
+			return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.route, b.route))
 		})
-		for _, t := range targets {
-			rt := r.routes[t]
-			b = fmt.Appendf(b, "%v %v %v written %d %+v", t, rt.weights, rt.fence, rt.written.UnixNano(), rt.script)
+		for _, p := range places {
+			rt := r.routes[p]
+			b = fmt.Appendf(b, "%v %v %v %v written %d %+v", p, rt.weights, rt.chosen, rt.fences, rt.written.UnixNano(), rt.script)
 			for _, s := range rt.served {
-				b = fmt.Appendf(b, " from %d %v", s.from.UnixNano(), s.weights)
+				b = fmt.Appendf(b, " from %d %v %v", s.from.UnixNano(), s.weights, s.chosen)
 			}
 			b = append(b, '\n')
 		}

@@ -18,8 +18,11 @@ import (
 	"github.com/stepcanary/stepcanary/internal/traffic"
 )
 
-// Fence is the annotation that carries the fence of our last write.
+// Fence begins the annotation that carries the fence of a service's last write; the service's
+// name ends it. Alone it is the mark of older engines, which had one for all services of a route.
 const Fence = "stepcanary.dev/fence"
+
+func fenceKey(service string) string { return Fence + "-" + service }
 
 // attempts is how often a write is decided anew after it lost against another one.
 const attempts = 5
@@ -35,9 +38,9 @@ type Route struct {
 	Rules func(*unstructured.Unstructured) ([]Rule, error)
 	// Why says why the object's present generation is not in force; empty if it is.
 	Why func(*unstructured.Unstructured) (string, error)
-	// Clean, where set, takes out what a rollout added beside the weights. Its operations
-	// must not move the rules.
-	Clean func(*unstructured.Unstructured, *kube.Patch)
+	// Clean, where set, takes out what the service's rollout added beside the weights of the two.
+	// Its operations must not move the rules.
+	Clean func(*unstructured.Unstructured, *kube.Patch, traffic.Target, traffic.Split)
 }
 
 func (r Route) name(t traffic.Target) string {
@@ -47,7 +50,7 @@ func (r Route) name(t traffic.Target) string {
 // state reads the object: the shares of all back ends, or, where some are named,
 // the shares among these alone.
 func (r Route) state(t traffic.Target, o *unstructured.Unstructured, among ...string) (st traffic.State, err error) {
-	st.Fence, err = fenceOf(o)
+	st.Fence, err = fenceOf(o, t.Service)
 	var rules []Rule
 	if err == nil {
 		rules, err = r.Rules(o)
@@ -66,12 +69,29 @@ func (r Route) state(t traffic.Target, o *unstructured.Unstructured, among ...st
 	return st, nil
 }
 
-func fenceOf(o *unstructured.Unstructured) (rollout.Fence, error) {
-	f, err := rollout.ParseFence(o.GetAnnotations()[Fence])
+// fenceOf reads the service's fence. Where it has none of its own, the mark that all services shared counts: a rollout may
+// have begun under an older engine.
+func fenceOf(o *unstructured.Unstructured, service string) (rollout.Fence, error) {
+	key := fenceKey(service)
+	text, own := o.GetAnnotations()[key]
+	if !own {
+		key = Fence
+		text = o.GetAnnotations()[key]
+	}
+	f, err := rollout.ParseFence(text)
 	if err != nil {
-		return f, fmt.Errorf("annotation %s: %w: %w", Fence, fault.Invalid, err)
+		return f, fmt.Errorf("annotation %s: %w: %w", key, fault.Invalid, err)
 	}
 	return f, nil
+}
+
+// mark writes the service's fence. The mark that all shared goes along where this very rollout wrote it last: a late function
+// of an older engine sees no other, and it must not tell of a rollout under way for ever.
+func mark(o *unstructured.Unstructured, p *kube.Patch, service string, f rollout.Fence) {
+	p.Annotate(o, fenceKey(service), f.String())
+	if shared, err := rollout.ParseFence(o.GetAnnotations()[Fence]); err == nil && shared.Epoch == f.Epoch && shared.Before(f) && shared.Epoch > 0 {
+		p.Annotate(o, Fence, f.String())
+	}
 }
 
 // Read gives the route's state.
@@ -97,10 +117,10 @@ func (r Route) Shift(ctx context.Context, t traffic.Target, s traffic.Split, f r
 // drop out.
 func (r Route) Settle(ctx context.Context, t traffic.Target, keep, drop string, f rollout.Fence) error {
 	return r.Write(ctx, t, f, func(o *unstructured.Unstructured, p *kube.Patch) error {
-		if r.Clean != nil {
-			defer r.Clean(o, p)
-		}
 		s := traffic.Split{Stable: drop, Canary: keep, Weight: 100}
+		if r.Clean != nil {
+			defer r.Clean(o, p, t, s)
+		}
 		return r.edit(o, s, func(rule Rule, m move) { rule.settle(p, m, keep) })
 	})
 }
@@ -131,6 +151,9 @@ type edit func(*unstructured.Unstructured, *kube.Patch) error
 // would change, nothing is written.
 func (r Route) Write(ctx context.Context, t traffic.Target, f rollout.Fence, e edit) error {
 	op := "write " + r.name(t)
+	if err := t.Validate(); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
 	if done, err := r.writeSeen(ctx, t, f, e); done || err != nil {
 		return kube.Fault(op, err)
 	}
@@ -152,7 +175,7 @@ func (r Route) writeSeen(ctx context.Context, t traffic.Target, f rollout.Fence,
 	if o == nil {
 		return false, nil
 	}
-	p, err := plan(o, f, e)
+	p, err := plan(o, t.Service, f, e)
 	if err != nil || len(p) == 0 {
 		return false, nil
 	}
@@ -169,7 +192,7 @@ func (r Route) write(ctx context.Context, t traffic.Target, f rollout.Fence, e e
 	if err != nil {
 		return kube.Fault("read", err)
 	}
-	p, err := plan(o, f, e)
+	p, err := plan(o, t.Service, f, e)
 	if err != nil || len(p) == 0 {
 		return err
 	}
@@ -177,8 +200,8 @@ func (r Route) write(ctx context.Context, t traffic.Target, f rollout.Fence, e e
 }
 
 // plan gives the patch of the route as read; none where nothing would change.
-func plan(o *unstructured.Unstructured, f rollout.Fence, e edit) (kube.Patch, error) {
-	fence, err := fenceOf(o)
+func plan(o *unstructured.Unstructured, service string, f rollout.Fence, e edit) (kube.Patch, error) {
+	fence, err := fenceOf(o, service)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +213,7 @@ func plan(o *unstructured.Unstructured, f rollout.Fence, e edit) (kube.Patch, er
 		return nil, err
 	}
 	if fence != f {
-		p.Annotate(o, Fence, f.String())
+		mark(o, &p, service, f)
 	}
 	return p, nil
 }

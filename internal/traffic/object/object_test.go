@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,7 +20,7 @@ import (
 func route(fence string, refs ...any) *unstructured.Unstructured {
 	metadata := map[string]any{"name": "checkout", "annotations": map[string]any{"team": "shop"}}
 	if fence != "" {
-		metadata["annotations"] = map[string]any{"team": "shop", Fence: fence}
+		metadata["annotations"] = map[string]any{"team": "shop", fenceKey("checkout"): fence}
 	}
 	return &unstructured.Unstructured{Object: map[string]any{"metadata": metadata, "refs": refs}}
 }
@@ -67,7 +68,7 @@ func settles(keep, drop string) edit {
 func played(o *unstructured.Unstructured, p kube.Patch) (refs []any, fence any) {
 	refs = append(refs, o.Object["refs"].([]any)...)
 	for _, op := range p {
-		if op.Path == "/metadata/annotations/stepcanary.dev~1fence" {
+		if op.Path == "/metadata/annotations/stepcanary.dev~1fence-checkout" {
 			fence = op.Value
 			continue
 		}
@@ -127,7 +128,7 @@ func TestWhatIsWritten(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := plan(tt.route, fence, tt.edit)
+			p, err := plan(tt.route, "checkout", fence, tt.edit)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -158,13 +159,54 @@ func TestAShareIsAllOnlyWhereItIs(t *testing.T) {
 // Who comes after a newer writer writes nothing.
 func TestAnOlderFenceIsTurnedAway(t *testing.T) {
 	for _, newer := range []string{"3.3", "4.0"} {
-		p, err := plan(route(newer, ref("checkout-1", int64(100))), rollout.Fence{Epoch: 3, Seq: 2}, shifts(25))
+		p, err := plan(route(newer, ref("checkout-1", int64(100))), "checkout", rollout.Fence{Epoch: 3, Seq: 2}, shifts(25))
 		if !errors.Is(err, fault.Fenced) || len(p) > 0 {
 			t.Errorf("over %s: %v, %v; want it fenced off", newer, p, err)
 		}
 	}
-	p, err := plan(route("3.2", ref("checkout-1", int64(75)), ref("checkout-2", int64(25))), rollout.Fence{Epoch: 3, Seq: 2}, shifts(25))
+	p, err := plan(route("3.2", ref("checkout-1", int64(75)), ref("checkout-2", int64(25))), "checkout", rollout.Fence{Epoch: 3, Seq: 2}, shifts(25))
 	if err != nil || len(p) > 0 {
 		t.Errorf("the same once more: %v, %v; want nothing to write", p, err)
+	}
+}
+
+// Services that share a route shared one mark, so that the last to begin fenced the others off, their way back included. Now
+// each has its own; the shared one still counts where a rollout began under an older engine, and goes along with that rollout alone.
+func TestEachServiceHasItsOwnFence(t *testing.T) {
+	const shared = "stepcanary.dev/fence"
+	type marks = map[string]string
+	for name, tt := range map[string]struct {
+		before marks
+		fence  rollout.Fence
+		want   marks // what is written; nil where the writer is fenced off
+	}{
+		"a newer one of another service":             {marks{shared + "-cart": "9.1"}, rollout.Fence{Epoch: 3, Seq: 2}, marks{shared + "-checkout": "3.2"}},
+		"one of a service with a longer name":        {marks{shared + "-checkout-api": "9.1"}, rollout.Fence{Epoch: 3, Seq: 2}, marks{shared + "-checkout": "3.2"}},
+		"a newer one of its own":                     {marks{shared + "-checkout": "3.3"}, rollout.Fence{Epoch: 3, Seq: 2}, nil},
+		"the shared one, written by this rollout":    {marks{shared: "3.1"}, rollout.Fence{Epoch: 3, Seq: 2}, marks{shared + "-checkout": "3.2", shared: "3.2"}},
+		"the shared one, of this rollout's way back": {marks{shared: "3.1000000"}, rollout.Fence{Epoch: 3, Seq: 2}, nil},
+		"the shared one, of a rollout before":        {marks{shared: "2.1000000"}, rollout.Fence{Epoch: 3, Seq: 2}, marks{shared + "-checkout": "3.2"}},
+		"a shared one that counts no more":           {marks{shared: "9.1", shared + "-checkout": "3.1"}, rollout.Fence{Epoch: 3, Seq: 2}, marks{shared + "-checkout": "3.2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := route("", ref("checkout-1", int64(100)))
+			o.SetAnnotations(tt.before)
+			p, err := plan(o, "checkout", tt.fence, shifts(0))
+			if tt.want == nil {
+				if !errors.Is(err, fault.Fenced) || len(p) > 0 {
+					t.Errorf("plan() = %v, %v; want it fenced off", p, err)
+				}
+				return
+			}
+			got := marks{}
+			for _, op := range p {
+				if key, ok := strings.CutPrefix(op.Path, "/metadata/annotations/stepcanary.dev~1"); ok {
+					got["stepcanary.dev/"+key] = op.Value.(string)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
+				t.Errorf("marks that are written: %v (-want +got):\n%s", err, diff)
+			}
+		})
 	}
 }

@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"github.com/stepcanary/stepcanary/internal/fault"
+	"github.com/stepcanary/stepcanary/internal/rollout"
 	"github.com/stepcanary/stepcanary/internal/traffic"
 )
 
 // RunMatcher tests the routers that open gives, each a traffic.Matcher with a target that does not
-// exist. Matched tells whether the route sends chosen requests to the canary.
+// exist. Matched tells whether the route sends the service's chosen requests to the canary.
 func RunMatcher(t *testing.T, open func(t *testing.T) (s Subject, matched func(t *testing.T) bool)) {
 	for name, test := range map[string]func(*testing.T, Subject, traffic.Matcher, func(*testing.T) bool){
 		"matches leave the weights alone, and a shift leaves the matches": matchesAndWeights,
@@ -18,6 +19,7 @@ func RunMatcher(t *testing.T, open func(t *testing.T) (s Subject, matched func(t
 		"no match takes the rule away":                                    matchesNone,
 		"a match of every request is refused":                             matchesAll,
 		"a route that cannot be matched on is an error":                   matchesNowhere,
+		"the matches of another service stay":                             matchesOfOthers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, matched := open(t)
@@ -121,5 +123,26 @@ func matchesNowhere(t *testing.T, s Subject, m traffic.Matcher, _ func(*testing.
 	s.Define(t, weights{"payments": 100})
 	if err := m.Match(t.Context(), s.Target, split(0), chosen, fence(1, 1)); !errors.Is(err, fault.Invalid) {
 		t.Errorf("Match() on a route of others = %v; want %v", err, fault.Invalid)
+	}
+}
+
+// Whatever a service did to its match rules took those of its neighbours out.
+func matchesOfOthers(t *testing.T, s Subject, m traffic.Matcher, matched func(*testing.T) bool) {
+	s.Define(t, weights{Stable: 60, "cart-1": 40})
+	s.match(t, m, 1)
+	for seq, write := range []func(f rollout.Fence) error{
+		func(f rollout.Fence) error { return m.Match(t.Context(), s.beside(), cart, chosen, f) },
+		func(f rollout.Fence) error { return m.Match(t.Context(), s.beside(), cart, nil, f) },
+		func(f rollout.Fence) error { return m.Settle(t.Context(), s.beside(), "cart-1", "cart-2", f) },
+	} {
+		if err := write(fence(9, int64(seq))); err != nil || !matched(t) {
+			t.Errorf("write %d of the other service = %v; matches are there: %v; want true", seq, err, matched(t))
+		}
+	}
+	if err := m.Match(t.Context(), s.beside(), cart, chosen, fence(9, 4)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Settle(t.Context(), s.Target, Stable, Canary, fence(1, 2)); err != nil || matched(t) {
+		t.Errorf("Settle() = %v; matches are there: %v; want false", err, matched(t))
 	}
 }

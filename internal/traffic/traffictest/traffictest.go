@@ -30,10 +30,11 @@ type Subject struct {
 	Prompt time.Duration
 }
 
-// The two back ends of the suite.
+// The service of the suite, which a Subject's target names, and its two back ends.
 const (
-	Stable = "checkout-1"
-	Canary = "checkout-2"
+	Service = "checkout"
+	Stable  = "checkout-1"
+	Canary  = "checkout-2"
 )
 
 func fence(epoch, seq int64) rollout.Fence { return rollout.Fence{Epoch: epoch, Seq: seq} }
@@ -59,6 +60,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"await sees the controller take it up":                 await,
 		"await does not take somebody else's weights for ours": foreign,
 		"a canary without a stable gets everything":            first,
+		"two services on one route do not fence each other":    services,
+		"a write for no service is refused":                    nobody,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -290,4 +293,47 @@ func first(t *testing.T, s Subject) {
 	if st, err := s.Router.Await(t.Context(), s.Target, only, s.Prompt); err != nil || !st.InForce {
 		t.Errorf("Await(%+v) = in force %v, why %q, %v; want true", only, st.InForce, st.Why, err)
 	}
+}
+
+// cart is another service on the route of the suite.
+var cart = traffic.Split{Stable: "cart-1", Canary: "cart-2", Weight: 50}
+
+// beside is the route as another service's.
+func (s Subject) beside() traffic.Target {
+	t := s.Target
+	t.Service = "cart"
+	return t
+}
+
+// A route had one fence for all: the service that began last fenced the other off, its way back included.
+func services(t *testing.T, s Subject) {
+	s.Define(t, weights{Stable: 60, "cart-1": 40})
+	s.shift(t, 50, fence(5, 2))
+	if err := s.Router.Shift(t.Context(), s.beside(), cart, fence(9, 1)); err != nil {
+		t.Fatalf("Shift() of the other service = %v", err)
+	}
+	s.want(t, weights{Stable: 30, Canary: 30, "cart-1": 20, "cart-2": 20}, fence(5, 2))
+	if st, err := s.Router.Read(t.Context(), s.beside()); err != nil || st.Fence != fence(9, 1) {
+		t.Errorf("fence of the other service = %v, %v; want %v", st.Fence, err, fence(9, 1))
+	}
+	if err := s.Router.Settle(t.Context(), s.Target, Stable, Canary, fence(5, rollout.Last)); err != nil {
+		t.Errorf("the way back beside a newer rollout of the other service = %v", err)
+	}
+	if err := s.Router.Shift(t.Context(), s.Target, split(50), fence(5, 3)); !errors.Is(err, fault.Fenced) {
+		t.Errorf("Shift() after the way back = %v; want %v", err, fault.Fenced)
+	}
+	if err := s.Router.Shift(t.Context(), s.beside(), cart, fence(9, 0)); !errors.Is(err, fault.Fenced) {
+		t.Errorf("Shift() of the other service with its own older fence = %v; want %v", err, fault.Fenced)
+	}
+	s.want(t, weights{Stable: 60, "cart-1": 20, "cart-2": 20}, fence(5, rollout.Last))
+}
+
+func nobody(t *testing.T, s Subject) {
+	s.Define(t, weights{Stable: 100})
+	target := s.Target
+	target.Service = ""
+	if err := s.Router.Shift(t.Context(), target, split(10), fence(1, 1)); !errors.Is(err, fault.Invalid) {
+		t.Errorf("Shift() = %v; want %v", err, fault.Invalid)
+	}
+	s.want(t, weights{Stable: 100}, fence(0, 0))
 }
