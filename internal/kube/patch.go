@@ -50,7 +50,8 @@ func Pointer(path ...string) string {
 }
 
 // Patch applies p to the object as it was read: where it has changed since, the
-// server refuses the patch as a whole, and the error is a conflict.
+// server refuses the patch as a whole, and the error is a conflict. So it does, as invalid, where
+// the kind lacks a field of the patch: it would drop that field, and keep the rest.
 func (c *Client) Patch(ctx context.Context, r schema.GroupVersionResource, read *unstructured.Unstructured, p Patch) error {
 	p = append(Patch{{Op: "replace", Path: "/metadata/resourceVersion", Value: read.GetResourceVersion()}}, p...)
 	body, err := json.Marshal(p)
@@ -60,7 +61,7 @@ func (c *Client) Patch(ctx context.Context, r schema.GroupVersionResource, read 
 	ctx, cancel := Within(ctx)
 	defer cancel()
 	o, err := c.In(read.GetNamespace(), r).Patch(ctx, read.GetName(), types.JSONPatchType, body,
-		metav1.PatchOptions{FieldManager: workload.Manager})
+		metav1.PatchOptions{FieldManager: workload.Manager, FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
 		return err
 	}

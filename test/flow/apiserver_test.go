@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 
@@ -31,6 +33,8 @@ type apiserver struct {
 	// fail, where set, answers instead of the server: get, patch or watch.
 	fail func(verb string) error
 	of   *apiserver // the server that this one is another entrance to
+	// nameless is a server whose HTTPRoute has no names of rules: Gateway API before 1.4.
+	nameless bool
 
 	mu       sync.Mutex
 	versions []*unstructured.Unstructured // all that ever were
@@ -92,6 +96,24 @@ func (a *apiserver) put(o *unstructured.Unstructured) *unstructured.Unstructured
 	return o.DeepCopy()
 }
 
+// prune drops what the server's kind has not, as an API server does unless it is asked to be strict. It gives the first rule that
+// had a name; -1 where none had.
+func (a *apiserver) prune(o *unstructured.Unstructured) int {
+	first := -1
+	if !a.self().nameless {
+		return first
+	}
+	rules, _, _ := unstructured.NestedSlice(o.Object, "spec", "rules")
+	for i, r := range slices.Backward(rules) {
+		if rule := r.(map[string]any); rule["name"] != nil {
+			delete(rule, "name")
+			first = i
+		}
+	}
+	_ = unstructured.SetNestedSlice(o.Object, rules, "spec", "rules")
+	return first
+}
+
 // decode reads an object as it comes over the wire, with the types of its numbers.
 func decode(v any) *unstructured.Unstructured {
 	b, ok := v.([]byte)
@@ -126,8 +148,8 @@ func (a *apiserver) Get(context.Context, string, metav1.GetOptions, ...string) (
 	return a.now("get")
 }
 
-func (a *apiserver) Patch(_ context.Context, name string, kind types.PatchType, body []byte, _ metav1.PatchOptions, _ ...string) (*unstructured.Unstructured, error) {
-	o, err := a.now("patch")
+func (a *apiserver) Patch(_ context.Context, name string, kind types.PatchType, body []byte, o metav1.PatchOptions, _ ...string) (*unstructured.Unstructured, error) {
+	live, err := a.now("patch")
 	if err != nil {
 		return nil, err
 	}
@@ -138,14 +160,21 @@ func (a *apiserver) Patch(_ context.Context, name string, kind types.PatchType, 
 	if err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
-	before, _ := o.MarshalJSON()
+	before, _ := live.MarshalJSON()
 	after, err := patch.Apply(before)
 	if err != nil {
 		return nil, apierrors.NewInvalid(schema.GroupKind{Kind: "HTTPRoute"}, name, nil)
 	}
 	changed := decode(after)
-	if changed.GetResourceVersion() != o.GetResourceVersion() {
+	if changed.GetResourceVersion() != live.GetResourceVersion() {
 		return nil, apierrors.NewConflict(schema.GroupResource{Resource: "httproutes"}, name, fmt.Errorf("the object has been modified"))
+	}
+	if at := a.prune(changed); at >= 0 && o.FieldValidation == metav1.FieldValidationStrict {
+		said := fmt.Sprintf(`strict decoding error: unknown field "spec.rules[%d].name"`, at)
+		return nil, apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), string(after), said)})
+	}
+	if rules, _, _ := unstructured.NestedSlice(changed.Object, "spec", "rules"); len(rules) > 16 {
+		return nil, apierrors.NewInvalid(schema.GroupKind{Kind: "HTTPRoute"}, name, field.ErrorList{field.TooMany(field.NewPath("spec", "rules"), len(rules), 16)})
 	}
 	return a.put(changed), nil
 }

@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"github.com/stepcanary/stepcanary/internal/asl"
 	"github.com/stepcanary/stepcanary/internal/fault"
 	"github.com/stepcanary/stepcanary/internal/kube"
+	"github.com/stepcanary/stepcanary/internal/rollout"
+	"github.com/stepcanary/stepcanary/internal/traffic"
 	"github.com/stepcanary/stepcanary/internal/traffic/gatewayapi"
 	"github.com/stepcanary/stepcanary/internal/workload"
 )
@@ -125,6 +128,34 @@ func TestATeamsRouteSurvivesAWholeRollout(t *testing.T) {
 }
 
 func abortLate(s *scene, arn string) { s.ask(arn, 150*time.Second, fault.Aborted, "by a test") }
+
+// An HTTPRoute of Gateway API before 1.4 has no names of rules, by which match finds its own. The server dropped them, so that each
+// look added more, and after the way back all of them stayed and sent users to a version that was gone.
+func TestMatchNeedsNamesOfRules(t *testing.T) {
+	t.Parallel()
+	s, api := onHTTPRoute(t)
+	api.nameless = true
+	api.edit(func(o *unstructured.Unstructured) { api.prune(o) })
+	api.versions = api.versions[1:]
+	split := traffic.Split{Stable: "checkout-1", Canary: "checkout-2"}
+	if err := gatewayapi.New(kube.New(api.hands())).Match(t.Context(), route, split, testers, rollout.Fence{Epoch: 1, Seq: rollout.Last + 1}); !errors.Is(err, fault.Invalid) {
+		t.Fatalf("Match() = %v; want %v", err, fault.Invalid)
+	}
+	s.play(map[string]float64{"checkout-1": 0, "checkout-3": 0})
+	e := s.run(matching())
+	s.rest()
+	if e.Status != asl.Failed || !strings.Contains(e.cause, "Gateway API 1.4 or newer is expected") || strings.Contains(e.cause, "parentRefs") {
+		t.Errorf("%s, path %s (%s)", e.Status, e.path, e.cause)
+	}
+	for i, v := range api.versions[1:] {
+		if diff := cmp.Diff(theirs(api.versions[0]), theirs(v)); diff != "" {
+			t.Errorf("write %d changed what is the team's (-before +after):\n%s", i+1, diff)
+		}
+	}
+	if e := s.run(nil); e.Status != asl.Succeeded {
+		t.Errorf("without match: %s, path %s (%s)", e.Status, e.path, e.cause)
+	}
+}
 
 // A route of the real kind gets each answer of a troubled API server once for each verb, and
 // the rollout comes through.

@@ -39,7 +39,7 @@ func (r *Router) Match(ctx context.Context, t traffic.Target, s traffic.Split, m
 	if err != nil {
 		return fmt.Errorf("match on HTTPRoute %s/%s: %w", t.Namespace, t.Route, err)
 	}
-	return r.Write(ctx, t, f, func(o *unstructured.Unstructured, p *kube.Patch) error {
+	return nameless(r.Write(ctx, t, f, func(o *unstructured.Unstructured, p *kube.Patch) error {
 		list, err := rulesOf(o)
 		if err != nil {
 			return err
@@ -56,7 +56,23 @@ func (r *Router) Match(ctx context.Context, t traffic.Target, s traffic.Split, m
 			p.Set(rule, "spec", "rules", "-")
 		}
 		return nil
-	})
+	}))
+}
+
+// unknownName is how a server says that its HTTPRoute has no names of rules. Its answer holds the whole route beside that.
+var unknownName = regexp.MustCompile(`unknown field "spec\.rules\[\d+\]\.name"`)
+
+// nameless says what an error of a write means that a server gives whose rules have no names. Rules of ours could not be told
+// from the team's there, nor be taken out again.
+func nameless(err error) error {
+	if err == nil {
+		return nil
+	}
+	if said := unknownName.FindString(err.Error()); said != "" {
+		return fmt.Errorf("match: %w: the cluster's HTTPRoute has no names of rules, by which match finds its own again (%s); "+
+			"Gateway API 1.4 or newer is expected, or the experimental channel of 1.2 or 1.3", fault.Invalid, said)
+	}
+	return err
 }
 
 // narrowed builds a rule from each one that names one of the two back ends.
