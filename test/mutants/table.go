@@ -53,8 +53,8 @@ var table = []Mutant{
 
 	{"the route's fence is not compared", object, "", "if f.Before(fence) {", "if f.Before(fence) && false {", "6", objects, "TestAnOlderFenceIsTurnedAway"},
 	{"the route's fence is not compared, in memory", "internal/traffic/memory/memory.go", "",
-		"if f.Before(rt.fence) {", "if false {", "6", "internal/traffic/memory", "TestRouter"},
-	{"the fence is not written", object, "", "p.Annotate(o, Fence, f.String())", "_ = p", "6", objects, "TestWhatIsWritten"},
+		"if fence := rt.fences[t.Service]; f.Before(fence) {", "if fence := rt.fences[t.Service]; f.Before(fence) && false {", "6", "internal/traffic/memory", "TestRouter"},
+	{"the fence is not written", object, "", "p.Annotate(o, fenceKey(service), f.String())", "_ = p", "6", objects, "TestWhatIsWritten"},
 
 	{"a first deployment is entered before it is ready", deploy, "", "\tobjects, entrance = apart(objects)\n", "\t_, entrance = apart(objects)\n", "3", flow, "TestAFirstDeploymentIsEnteredWhenItIsReady"},
 	{"a late entrance is opened", ready, "", "_, _, err := holding(ctx, w.Open, &w.ro); err != nil {", "_, _, err := holding(ctx, w.Open, &w.ro); false && err != nil {", "6", flow, "TestALateEntranceStaysShut"},
@@ -273,4 +273,13 @@ var table = []Mutant{
 	{"an autoscaler may scale another kind", "internal/spec/together.go", "", `{"kind", deployment.kind}, `, "", "9", "internal/spec", "TestBadTemplates/autoscaler_of_another_kind"},
 	{"deploy does not listen while it reads", "cmd/stepcanary/deploy.go", "", "case <-ctx.Done():", "case <-make(chan int):", "9", "cmd/stepcanary", "TestASignalEndsAVerb"},
 	{"judge reads without end", "cmd/stepcanary/reports.go", "", "err == nil && len(data) > maxReport", "err == nil && len(data) > 2*maxReport", "9", "cmd/stepcanary", "TestJudgeReadsNoMoreThanAReport"},
+	{"services on one route share a fence", object, "", "return Fence + \"-\" + service", "return Fence", "1", flow, "TestTwoServicesOnOneRoute"},
+	{"services on one route share a fence, in memory", "internal/traffic/memory/memory.go", "", "fence := rt.fences[t.Service]; f", "fence := rt.fences[\"checkout\"]; f", "1", "internal/traffic/memory", "TestRouter"},
+	{"an older engine's fence is forgotten", object, "", "if !own {", "if !own && false {", "6", objects, "TestEachServiceHasItsOwnFence"},
+	{"an older engine's fence is raised by any service", object, "", "shared.Epoch == f.Epoch && ", "", "6", objects, "TestEachServiceHasItsOwnFence"},
+	{"a late function of an older engine is not fenced off", object, "", "p.Annotate(o, Fence, f.String())", "_ = shared", "6", objects, "TestEachServiceHasItsOwnFence"},
+	{"a route in a document is nobody's", "internal/step/document.go", "", "r.Route.Service = r.Service.Name", "_ = r", "6", flow, "TestTwoServicesOnOneRoute"},
+	{"the match rules of a neighbour are taken out", "internal/traffic/gatewayapi/match.go", "", "if isMatchOf(list[i], t.Service, s) {", "if isMatch(list[i]) {", "8", flow, "TestMatchRulesOfANeighbourStay"},
+	{"the matches of a neighbour are taken out, in memory", "internal/traffic/memory/desire.go", "", "d.weights[keep] = whole\n\tdelete(d.chosen, service)", "d.weights[keep] = whole\n\td.chosen = nil", "8", "internal/traffic/memory", "TestMatcher"},
+	{"a server may drop what its kind lacks", "internal/kube/patch.go", "", ", FieldValidation: metav1.FieldValidationStrict", "", "8", flow, "TestMatchNeedsNamesOfRules"},
 }
