@@ -18,6 +18,7 @@ import (
 func TestOfAHundredStartsAtOnceOneRuns(t *testing.T) {
 	t.Parallel()
 	s := deployed(t, healthyUpTo(2))
+	s.hold() // all of them in one moment
 	var arns []string
 	for i := range 100 {
 		arn, _, err := s.engine.Start(local.StartInput{MachineARN: s.machine, Name: fmt.Sprintf("at-once-%d", i), Input: input(nil)})
