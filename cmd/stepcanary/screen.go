@@ -214,7 +214,7 @@ func users(s *story.Story) string {
 		return "all users are on " + ro.Canary.Name
 	case s.Outcome == step.OutcomeRolledBack && ro.First():
 		return ro.Canary.Name + " is removed"
-	case s.Outcome == step.OutcomeRolledBack:
+	case s.Outcome == step.OutcomeRolledBack && !s.Away: // where they are else, the reason says
 		return "all users are on " + ro.Stable.Name
 	}
 	return ""

@@ -239,6 +239,8 @@ type End struct {
 	At      time.Time `json:"at"`
 	// Back is when the way back to stable was seen in force, if this run of the step saw it.
 	Back time.Time `json:"back,omitzero"`
+	// Away tells that the way back left all users where somebody had sent them: on neither version.
+	Away bool `json:"away,omitempty"`
 	// Known tells that the rollout had ended before: this run of the step found it in the record.
 	Known bool `json:"-"`
 }

@@ -203,6 +203,7 @@ func (s Rollback) settle(ctx context.Context, access Access, svc workload.Servic
 func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.Service, rec record.Record, reason string, drain time.Duration) (End, error) {
 	f := finish{Clock: s.Clock, access: access, service: svc, drain: drain}
 	var inForce time.Time
+	var away bool
 	if rec.Phase == record.Promoted {
 		if err := f.spare(ctx, rec.Stable, rec.Canary); err != nil { // a person may have given users to the old one meanwhile
 			return End{}, err
@@ -227,30 +228,33 @@ func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.
 		if why != "" {
 			reason += "; " + why
 		}
-		if rec, err = f.retreat(ctx, rec); err != nil {
+		if rec, away, err = f.retreat(ctx, rec); err != nil {
 			return End{}, err
 		}
-		if rec.Stable.Name != "" {
+		switch {
+		case away:
+			reason += "; route " + rec.Route + " gives nothing to " + rec.Stable.Name + ", as it was found: all users are where its other back ends lead"
+		case rec.Stable.Name != "":
 			inForce = s.Clock.Now().UTC().Truncate(time.Microsecond)
 		}
 	}
 	end, err := f.discard(ctx, rec, reason)
-	end.Back = inForce
+	end.Back, end.Away = inForce, away
 	return end, err
 }
 
-// retreat gives everything to stable and waits until that is in force.
-func (f finish) retreat(ctx context.Context, rec record.Record) (record.Record, error) {
+// retreat gives everything to stable and waits until that is in force. Away tells that there was nothing to
+// give: somebody has sent all users elsewhere.
+func (f finish) retreat(ctx context.Context, rec record.Record) (now record.Record, away bool, err error) {
 	if rec.Stable.Name != "" {
-		if err := f.toStable(ctx, rec); err != nil {
-			return rec, err
+		if away, err = f.toStable(ctx, rec); err != nil {
+			return rec, false, err
 		}
 	}
-	rec, err := f.write(ctx, rec, func(r *record.Record) { r.Phase = record.RolledBack })
-	if err != nil {
-		return rec, fmt.Errorf("record the way back of %s: %w", f.service.Name, err)
+	if rec, err = f.write(ctx, rec, func(r *record.Record) { r.Phase = record.RolledBack }); err != nil {
+		return rec, away, fmt.Errorf("record the way back of %s: %w", f.service.Name, err)
 	}
-	return rec, nil
+	return rec, away, nil
 }
 
 // fit tells whether stable can take the traffic: going back to a version without a ready pod would
@@ -312,24 +316,25 @@ func (f finish) stay(ctx context.Context, rec record.Record, reason string) (End
 	return f.release(ctx, rec, rec.Canary, OutcomeNeedsOperator, reason)
 }
 
-func (f finish) toStable(ctx context.Context, rec record.Record) error {
+// toStable leaves the canary with nobody. Away tells that stable has nobody either.
+func (f finish) toStable(ctx context.Context, rec record.Record) (away bool, err error) {
 	router, err := f.access.Router(rec.Router)
 	if err != nil {
-		return err
+		return false, err
 	}
 	split := traffic.Split{Stable: rec.Stable.Name, Canary: rec.Canary.Name, Weight: 0}
 	// Weights and match rules go in one write.
 	if err := router.Settle(ctx, f.route(rec), rec.Stable.Name, rec.Canary.Name, rec.Fence(rollout.Last)); err != nil {
-		return fmt.Errorf("shift %s back to %s: %w", rec.Route, rec.Stable.Name, err)
+		return false, fmt.Errorf("shift %s back to %s: %w", rec.Route, rec.Stable.Name, err)
 	}
 	state, err := router.Await(ctx, f.route(rec), split, settleFor)
 	if err != nil {
-		return fmt.Errorf("await the way back on %s: %w", rec.Route, err)
+		return false, fmt.Errorf("await the way back on %s: %w", rec.Route, err)
 	}
 	if !state.InForce {
-		return fmt.Errorf("await the way back on %s: %w: %s", rec.Route, fault.NotObserved, state.Why)
+		return false, fmt.Errorf("await the way back on %s: %w: %s", rec.Route, fault.NotObserved, state.Why)
 	}
-	return nil
+	return state.Weights[rec.Stable.Name] == 0, nil
 }
 
 // discard lets the canary answer its last requests, removes it and gives the lock back.

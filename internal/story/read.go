@@ -144,7 +144,10 @@ func (s *Story) back(e *types.HistoryEvent, output string) {
 	var answer struct {
 		Payload step.End `json:"Payload"`
 	}
-	if s.State != "Rollback" || s.Shift == nil || json.Unmarshal([]byte(output), &answer) != nil || answer.Payload.Back.IsZero() {
+	if s.State != "Rollback" || json.Unmarshal([]byte(output), &answer) != nil {
+		return
+	}
+	if s.Away = answer.Payload.Away; s.Shift == nil || answer.Payload.Back.IsZero() {
 		return
 	}
 	s.Weight = 0

@@ -37,6 +37,8 @@ type Story struct {
 	// Weight is the last one seen in force; Step counts from 0.
 	Weight rollout.Weight `json:"weight"`
 	Step   int            `json:"step"`
+	// Away tells that it went back and left all users where somebody had sent them: on neither version.
+	Away bool `json:"away,omitempty"`
 	// Moments are what happened, in order.
 	Moments []Moment `json:"moments"`
 	// Watch is the last look; nil before the first.

@@ -33,13 +33,17 @@ func (s Split) Validate() error {
 
 // Judge gives st as the answer of an Await for this split: a state that is in force
 // with other weights is somebody else's, and not what was waited for. A back end
-// that the route does not name gets nothing, which is what a zero asks for.
+// that the route does not name gets nothing, which is what a zero asks for. Where the
+// route gives both nothing, a zero is in force, and whoever went back by it has to look
+// whether stable has anything: users may be where somebody else sent them.
 func (s Split) Judge(st State) State {
 	canary, hasCanary := st.Weights[s.Canary]
-	_, hasStable := st.Weights[s.Stable]
+	stable, hasStable := st.Weights[s.Stable]
 	switch {
 	case !hasCanary && !hasStable:
 		st.InForce, st.Why = false, fmt.Sprintf("the route names neither %q nor %q", s.Stable, s.Canary)
+	case s.Weight > 0 && canary+stable == 0:
+		st.InForce, st.Why = false, fmt.Sprintf("the route has all its weight on others, and %q is to get %d %%", s.Canary, s.Weight)
 	case canary != s.Weight:
 		st.InForce, st.Why = false, fmt.Sprintf("the route gives %s %d %%, and %d %% is wanted", s.Canary, canary, s.Weight)
 	}

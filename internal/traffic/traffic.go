@@ -56,14 +56,15 @@ type Router interface {
 
 	// Shift writes the split, both weights explicitly, zero included, into every
 	// rule that names one of the two back ends, adding the missing one beside the
-	// other. It is idempotent, because Step Functions may run a task twice, leaves
+	// other. In a rule that gives the two nothing beside others they get nothing. It is idempotent, because Step Functions may run a task twice, leaves
 	// every other rule, filter and back end alone, and refuses with fault.Fenced,
 	// changing nothing, where the route carries a newer fence of the same service than f. The
 	// check and the write are one atomic step. A target without a service is fault.Invalid.
 	Shift(ctx context.Context, t Target, s Split, f rollout.Fence) error
 
-	// Settle gives keep all that the two had and takes drop out of the route, under
-	// the same fence rule. A drop that is not there is no error.
+	// Settle gives keep all that the two had, be it nothing, and takes drop out of the route,
+	// under the same fence rule. A drop that is not there is no error, and of a route that
+	// names one of the two no shape is: it is the way back.
 	Settle(ctx context.Context, t Target, keep, drop string, f rollout.Fence) error
 
 	// Await waits until the split is in force, at most for d, and gives the last

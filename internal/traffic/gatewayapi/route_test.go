@@ -129,7 +129,6 @@ func TestAShareThatCannotBeExpressedIsRefused(t *testing.T) {
 		want string
 	}{
 		"beside others with a small sum": {[]any{ref("checkout-1", "weight", 7), ref("legacy", "weight", 3)}, "rules[1]: "},
-		"nothing to share beside others": {[]any{ref("checkout-1", "weight", 0), ref("legacy", "weight", 3)}, "rules[1]: "},
 		"one back end twice":             {[]any{ref("checkout-1"), ref("checkout-1", "port", 81)}, `"checkout-1" twice`},
 	} {
 		t.Run(name, func(t *testing.T) {

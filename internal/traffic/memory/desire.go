@@ -47,24 +47,22 @@ func (d desire) names(a, b string) error {
 }
 
 // whole is what the two have together: everything where they are alone, and beside others what
-// they had, so that nobody else's share changes.
+// they had, be it nothing, so that nobody else's share changes.
 func (d desire) whole(a, b string) (rollout.Weight, error) {
 	if err := d.names(a, b); err != nil {
 		return 0, err
 	}
-	had, alone := rollout.Weight(0), true
+	had, theirs, alone := rollout.Weight(0), rollout.Weight(0), true
 	for name, w := range d.weights {
 		if name == a || name == b {
 			had += w
 		} else {
+			theirs += w
 			alone = false
 		}
 	}
-	switch {
-	case alone:
+	if alone || had+theirs == 0 {
 		return 100, nil
-	case had == 0:
-		return 0, fmt.Errorf("%w: %q and %q have no weight beside the others", fault.Invalid, a, b)
 	}
 	return had, nil
 }

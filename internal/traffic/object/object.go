@@ -109,7 +109,7 @@ func (r Route) Shift(ctx context.Context, t traffic.Target, s traffic.Split, f r
 		return fmt.Errorf("write %s: %w", r.name(t), err)
 	}
 	return r.Write(ctx, t, f, func(o *unstructured.Unstructured, p *kube.Patch) error {
-		return r.edit(o, s, func(rule Rule, m move) { rule.move(p, m, s) })
+		return r.shift(o, p, s)
 	})
 }
 
@@ -117,15 +117,26 @@ func (r Route) Shift(ctx context.Context, t traffic.Target, s traffic.Split, f r
 // drop out.
 func (r Route) Settle(ctx context.Context, t traffic.Target, keep, drop string, f rollout.Fence) error {
 	return r.Write(ctx, t, f, func(o *unstructured.Unstructured, p *kube.Patch) error {
-		s := traffic.Split{Stable: drop, Canary: keep, Weight: 100}
 		if r.Clean != nil {
-			defer r.Clean(o, p, t, s)
+			defer r.Clean(o, p, t, traffic.Split{Stable: drop, Canary: keep, Weight: 100})
 		}
-		return r.edit(o, s, func(rule Rule, m move) { rule.settle(p, m, keep) })
+		rules, err := r.Rules(o)
+		if err != nil {
+			return err
+		}
+		named := false
+		for _, rule := range rules {
+			named = rule.settle(p, keep, drop) || named
+		}
+		if !named {
+			return unnamed(rules, drop, keep)
+		}
+		return nil
 	})
 }
 
-func (r Route) edit(o *unstructured.Unstructured, s traffic.Split, write func(Rule, move)) error {
+// shift makes the operations that write the split.
+func (r Route) shift(o *unstructured.Unstructured, p *kube.Patch, s traffic.Split) error {
 	rules, err := r.Rules(o)
 	if err != nil {
 		return err
@@ -136,7 +147,7 @@ func (r Route) edit(o *unstructured.Unstructured, s traffic.Split, write func(Ru
 	}
 	for i, rule := range rules {
 		if m, ok := moves[i]; ok {
-			write(rule, m)
+			rule.move(p, m, s)
 		}
 	}
 	return nil

@@ -54,13 +54,17 @@ var driver = Route{Kind: "Refs", Rules: rulesOfRefs}
 func shifts(w rollout.Weight) edit {
 	return func(o *unstructured.Unstructured, p *kube.Patch) error {
 		s := traffic.Split{Stable: "checkout-1", Canary: "checkout-2", Weight: w}
-		return driver.edit(o, s, func(rule Rule, m move) { rule.move(p, m, s) })
+		return driver.shift(o, p, s)
 	}
 }
 
 func settles(keep, drop string) edit {
 	return func(o *unstructured.Unstructured, p *kube.Patch) error {
-		return driver.edit(o, traffic.Split{Stable: drop, Canary: keep, Weight: 100}, func(rule Rule, m move) { rule.settle(p, m, keep) })
+		rules, err := driver.Rules(o)
+		for _, rule := range rules {
+			rule.settle(p, keep, drop)
+		}
+		return err
 	}
 }
 
@@ -126,6 +130,30 @@ func TestWhatIsWritten(t *testing.T) {
 			route("2.9", ref("checkout-1", int64(100)), ref("checkout-2", int64(0))), settles("checkout-1", "checkout-2"),
 			[]any{ref("checkout-1", int64(100))},
 		},
+		"nothing beside others stays nothing": {
+			route("", ref("checkout-1", int64(0)), ref("legacy", int64(1))), shifts(25),
+			[]any{ref("checkout-1", int64(0)), map[string]any{"name": "checkout-2", "port": int64(80), "weight": int64(0)}, ref("legacy", int64(1))},
+		},
+		"settled with nothing beside others": {
+			route("", ref("checkout-1", int64(0)), ref("checkout-2", int64(0)), ref("sorry", int64(100))), settles("checkout-1", "checkout-2"),
+			[]any{ref("checkout-1", int64(0)), ref("sorry", int64(100))},
+		},
+		"a route that answers nobody is not left so": {
+			route("", ref("checkout-1", int64(0)), ref("checkout-2", int64(0)), ref("legacy", int64(0))), settles("checkout-1", "checkout-2"),
+			[]any{ref("checkout-1", int64(100)), ref("legacy", int64(0))},
+		},
+		"settled on one that stands there twice": {
+			route("", ref("checkout-1", int64(60)), ref("checkout-2", int64(30)), ref("checkout-1", int64(10))), settles("checkout-1", "checkout-2"),
+			[]any{ref("checkout-1", int64(90)), ref("checkout-1", int64(10))},
+		},
+		"two that answer nobody, settled": {
+			route("", ref("checkout-1", int64(0)), ref("checkout-1", int64(0))), settles("checkout-1", "checkout-2"),
+			[]any{ref("checkout-1", int64(100)), ref("checkout-1", int64(0))},
+		},
+		"settled past one that stands there twice": {
+			route("", ref("checkout-2", int64(50)), ref("legacy", int64(40)), ref("checkout-2", int64(10))), settles("checkout-1", "checkout-2"),
+			[]any{map[string]any{"name": "checkout-1", "port": int64(80), "weight": int64(60)}, ref("legacy", int64(40))},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := plan(tt.route, "checkout", fence, tt.edit)
@@ -152,6 +180,27 @@ func TestAShareIsAllOnlyWhereItIs(t *testing.T) {
 		}
 		if got, _ := shares(rules, nil); got["checkout-2"] != want || got["checkout-1"] == 100 && w > 0 {
 			t.Errorf("%d of 1000: %v; want %d", w, got, want)
+		}
+	}
+}
+
+// A rule that gives the two nothing says nothing of how the others split them; where no rule gives them anything, they have
+// nothing.
+func TestARuleThatGivesTheTwoNothingDiffersFromNone(t *testing.T) {
+	rule := func(stable, canary, others int64) Rule {
+		return Rule{Path: "rules", Backends: []Backend{{"checkout-1", stable}, {"checkout-2", canary}, {"legacy", others}}}
+	}
+	for name, tt := range map[string]struct {
+		rules []Rule
+		want  map[string]rollout.Weight
+	}{
+		"before another": {[]Rule{rule(0, 0, 1), rule(75, 25, 0)}, map[string]rollout.Weight{"checkout-1": 75, "checkout-2": 25}},
+		"behind another": {[]Rule{rule(75, 25, 0), rule(0, 0, 1)}, map[string]rollout.Weight{"checkout-1": 75, "checkout-2": 25}},
+		"alone":          {[]Rule{rule(0, 0, 1)}, map[string]rollout.Weight{"checkout-1": 0, "checkout-2": 0}},
+	} {
+		got, differ := shares(tt.rules, []string{"checkout-1", "checkout-2"})
+		if diff := cmp.Diff(tt.want, got); diff != "" || differ != "" {
+			t.Errorf("%s: rules differ: %q; shares (-want +got):\n%s", name, differ, diff)
 		}
 	}
 }

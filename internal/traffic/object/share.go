@@ -32,17 +32,13 @@ type Rule struct {
 // find gives the place of a back end; -1 where the rule does not name it. Naming it
 // twice is invalid, because the two would have to move together.
 func (r Rule) find(name string) (int, error) {
-	found := -1
-	for i, b := range r.Backends {
-		if b.Name != name || name == "" {
-			continue
-		}
-		if found >= 0 {
-			return -1, fmt.Errorf("%s: %w: it names %q twice, and each back end is expected once", r.Path, fault.Invalid, name)
-		}
-		found = i
+	switch at := r.places(name); len(at) {
+	case 0:
+		return -1, nil
+	case 1:
+		return at[0], nil
 	}
-	return found, nil
+	return -1, fmt.Errorf("%s: %w: it names %q twice, and each back end is expected once", r.Path, fault.Invalid, name)
 }
 
 // A move is what a rule's two back ends are to get.
@@ -56,9 +52,19 @@ type move struct {
 // whole is what two back ends share that are alone in their rule.
 const whole = 100
 
+// places gives every place of a back end.
+func (r Rule) places(name string) (at []int) {
+	for i, b := range r.Backends {
+		if b.Name == name && name != "" {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
 // plan says how the split looks in the rule; ok is false for a rule that names
 // neither back end. Beside other back ends the two keep the sum that they had, so
-// that nobody else's share changes.
+// that nobody else's share changes: where they had nothing, they get nothing.
 func (r Rule) plan(s traffic.Split) (m move, ok bool, err error) {
 	if m.stable, err = r.find(s.Stable); err != nil {
 		return m, false, err
@@ -69,10 +75,7 @@ func (r Rule) plan(s traffic.Split) (m move, ok bool, err error) {
 	if m.stable < 0 && m.canary < 0 {
 		return m, false, nil
 	}
-	total, err := r.total(m)
-	if err != nil {
-		return m, false, err
-	}
+	total := r.total(slices.DeleteFunc([]int{m.stable, m.canary}, func(at int) bool { return at < 0 })...)
 	if total*int64(s.Weight)%100 != 0 {
 		return m, false, fmt.Errorf("%s: %w: %q and %q share a weight of %d beside other back ends, of which %d %% is no whole number; "+
 			"multiply all weights of the rule by 100", r.Path, fault.Invalid, s.Stable, s.Canary, total, s.Weight)
@@ -82,23 +85,23 @@ func (r Rule) plan(s traffic.Split) (m move, ok bool, err error) {
 	return m, true, nil
 }
 
-// total is the weight that the two share.
-func (r Rule) total(m move) (int64, error) {
-	had, others := int64(0), 0
-	for i, b := range r.Backends {
-		if i == m.stable || i == m.canary {
-			had += b.Weight
-		} else {
-			others++
-		}
+// total is the weight that those at the places share: what they had beside others, be it
+// nothing, and the whole where they are alone or nobody has anything.
+func (r Rule) total(places ...int) int64 {
+	had := r.sum(places)
+	if len(r.Backends) == len(places) || had == 0 && !slices.ContainsFunc(r.Backends, Backend.weighs) {
+		return whole
 	}
-	switch {
-	case others == 0:
-		return whole, nil
-	case had == 0:
-		return 0, fmt.Errorf("%s: %w: its back ends of this service have no weight beside the others", r.Path, fault.Invalid)
+	return had
+}
+
+func (b Backend) weighs() bool { return b.Weight > 0 }
+
+func (r Rule) sum(places []int) (sum int64) {
+	for _, at := range places {
+		sum += r.Backends[at].Weight
 	}
-	return had, nil
+	return sum
 }
 
 // plans plans every rule, and refuses a route of which no rule names either back
@@ -115,9 +118,13 @@ func plans(rules []Rule, s traffic.Split) (map[int]move, error) {
 		}
 	}
 	if len(moves) == 0 {
-		return nil, fmt.Errorf("%w: no rule names %q or %q; it names %v", fault.Invalid, s.Stable, s.Canary, named(rules))
+		return nil, unnamed(rules, s.Stable, s.Canary)
 	}
 	return moves, nil
+}
+
+func unnamed(rules []Rule, a, b string) error {
+	return fmt.Errorf("%w: no rule names %q or %q; it names %v", fault.Invalid, a, b, named(rules))
 }
 
 func named(rules []Rule) []string {
@@ -134,15 +141,22 @@ func named(rules []Rule) []string {
 
 // shares gives the share in percent of each back end that the rules name: of its
 // rule's whole, or of what those named in among have together. Where rules differ,
-// the largest share counts, and differ says how.
+// the largest share counts, and differ says how. A rule in which those in among have
+// nothing together splits nobody between them, so it differs from none.
 func shares(rules []Rule, among []string) (out map[string]rollout.Weight, differ string) {
 	out = map[string]rollout.Weight{}
 	at := map[string]string{}
 	for _, r := range rules {
-		for name, w := range r.shares(among) {
-			have, seen := out[name]
-			if seen && have != w {
-				differ = fmt.Sprintf("%s gives %s %d %%, and %s %d %%", at[name], name, have, r.Path, w)
+		got, sum := r.shares(among)
+		for name, w := range got {
+			have := out[name]
+			where, seen := at[name]
+			switch {
+			case sum == 0 && len(among) > 0:
+				out[name] = have
+				continue
+			case seen && have != w:
+				differ = fmt.Sprintf("%s gives %s %d %%, and %s %d %%", where, name, have, r.Path, w)
 			}
 			if !seen || w > have {
 				out[name], at[name] = w, r.Path
@@ -152,8 +166,9 @@ func shares(rules []Rule, among []string) (out map[string]rollout.Weight, differ
 	return out, differ
 }
 
-func (r Rule) shares(among []string) map[string]rollout.Weight {
-	weights, sum := map[string]int64{}, int64(0)
+// shares gives the rule's shares, and the weight of which they are shares.
+func (r Rule) shares(among []string) (shares map[string]rollout.Weight, sum int64) {
+	weights := map[string]int64{}
 	for _, b := range r.Backends {
 		if len(among) == 0 || b.Name != "" && slices.Contains(among, b.Name) {
 			sum += b.Weight
@@ -162,7 +177,7 @@ func (r Rule) shares(among []string) map[string]rollout.Weight {
 			}
 		}
 	}
-	shares := map[string]rollout.Weight{}
+	shares = map[string]rollout.Weight{}
 	for name, w := range weights {
 		shares[name] = percent(w, sum)
 	}
@@ -174,7 +189,7 @@ func (r Rule) shares(among []string) map[string]rollout.Weight {
 			}
 		}
 	}
-	return shares
+	return shares, sum
 }
 
 // percent rounds, but never to all or to nothing what is neither.

@@ -2,6 +2,7 @@ package object
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/stepcanary/stepcanary/internal/kube"
@@ -39,18 +40,30 @@ func (r Rule) move(p *kube.Patch, m move, s traffic.Split) {
 // canaryAt is the place of a canary that is added: behind the stable one.
 func (m move) canaryAt() int { return m.stable + 1 }
 
-// settle leaves the one that is kept, with the weight of both. Here the plan's
-// stable is the one to be dropped, and its canary the one to be kept.
-func (r Rule) settle(p *kube.Patch, m move, keep string) {
-	if m.canary < 0 {
-		r.insert(p, m.stable, m.stable, keep, m.canaryWeight)
-		p.Remove(r.path(strconv.Itoa(m.stable + 1))...)
-		return
+// settle gives keep what the two have in the rule, and takes drop out; false for a rule that
+// names neither. It refuses nothing: whatever became of a rule, no other one's users are kept from
+// their way back by it. One that names keep several times leaves all but the first as they are.
+func (r Rule) settle(p *kube.Patch, keep, drop string) bool {
+	kept, dropped := r.places(keep), r.places(drop)
+	if len(kept)+len(dropped) == 0 {
+		return false
 	}
-	r.weigh(p, m.canary, m.canaryWeight)
-	if m.stable >= 0 {
-		p.Remove(r.path(strconv.Itoa(m.stable))...)
+	both := slices.Concat(kept, dropped)
+	weight := r.total(both...)
+	if had := r.sum(both); len(kept) > 1 && had > 0 {
+		weight = had - r.sum(kept[1:])
 	}
+	added := 0
+	if len(kept) > 0 {
+		r.weigh(p, kept[0], weight)
+	} else {
+		r.insert(p, dropped[0], dropped[0], keep, weight)
+		added = 1
+	}
+	for _, at := range slices.Backward(dropped) { // from behind: what is taken out moves what stands after it
+		p.Remove(r.path(strconv.Itoa(at + added))...)
+	}
+	return true
 }
 
 func (r Rule) insert(p *kube.Patch, at, like int, name string, weight int64) {

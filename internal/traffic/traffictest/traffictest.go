@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"a split that cannot be written is refused":            refused,
 		"a route with other back ends only is refused":         others,
 		"settle leaves one back end with everything":           settle,
+		"a page that somebody gave everything stays":           page,
 		"a weight that no controller took up is not in force":  ignored,
 		"await sees the controller take it up":                 await,
 		"await does not take somebody else's weights for ours": foreign,
@@ -232,6 +233,31 @@ func settle(t *testing.T, s Subject) {
 		t.Fatalf("Settle() back = %v", err)
 	}
 	s.want(t, weights{Stable: 100}, fence(1, 3))
+}
+
+// In an incident a person gives all requests to a page. No step counts then, and the way back takes the canary out
+// all the same.
+func page(t *testing.T, s Subject) {
+	s.Define(t, weights{Stable: 100})
+	s.shift(t, 30, fence(1, 1))
+	s.Define(t, weights{Stable: 0, Canary: 0, "sorry": 100})
+	s.shift(t, 50, fence(1, 2))
+	s.want(t, weights{Stable: 0, Canary: 0, "sorry": 100}, fence(1, 2))
+	st, err := s.Router.Await(t.Context(), s.Target, split(50), 50*time.Millisecond)
+	if err != nil || st.InForce || st.Why == "" {
+		t.Errorf("Await(50 %%) beside the page = in force %v, why %q, %v; want false and a reason", st.InForce, st.Why, err)
+	}
+	if err := s.Router.Settle(t.Context(), s.Target, Stable, Canary, fence(1, 3)); err != nil {
+		t.Fatalf("Settle() beside the page = %v", err)
+	}
+	s.want(t, weights{Stable: 0, "sorry": 100}, fence(1, 3))
+	st, err = s.Router.Await(t.Context(), s.Target, split(0), s.Prompt)
+	if err != nil || !st.InForce || st.Weights[Stable] != 0 {
+		t.Errorf("Await(0 %%) beside the page = in force %v, why %q, shares %v, %v; want it in force with nobody on %s", st.InForce, st.Why, st.Weights, err, Stable)
+	}
+	if st, err = s.Router.Await(t.Context(), s.Target, traffic.Split{Canary: Stable, Weight: 100}, 50*time.Millisecond); err != nil || st.InForce {
+		t.Errorf("Await(100 %% on %s) beside the page = in force %v, %v; want false", Stable, st.InForce, err)
+	}
 }
 
 func ignored(t *testing.T, s Subject) {
