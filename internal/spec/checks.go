@@ -177,6 +177,7 @@ func (c *checks) metrics() {
 // matches refuses conditions that no router could take, or that two could read differently.
 func (c *checks) matches() {
 	for i, m := range c.spec.Match {
+		c.once(i, m)
 		for kind, conditions := range map[string][]traffic.Header{"headers": m.Headers, "cookies": m.Cookies} {
 			for j, h := range conditions {
 				at := []string{"match", strconv.Itoa(i), kind, strconv.Itoa(j)}
@@ -188,6 +189,22 @@ func (c *checks) matches() {
 				}
 			}
 		}
+	}
+}
+
+// once refuses a header that one entry names twice, as a list of cookies does with the header that carries them all:
+// a route takes one condition on each.
+func (c *checks) once(i int, m traffic.Match) {
+	seen := map[string]bool{"cookie": len(m.Cookies) > 0}
+	for j, h := range m.Headers {
+		name := strings.ToLower(h.Name)
+		if seen[name] {
+			c.add("each header once in an entry, Cookie not beside cookies", "match", strconv.Itoa(i), "headers", strconv.Itoa(j), "name")
+		}
+		seen[name] = true
+	}
+	if len(m.Cookies) > 1 {
+		c.add("one cookie in an entry; a second one in one regex of the header Cookie", "match", strconv.Itoa(i), "cookies")
 	}
 }
 
