@@ -22,6 +22,8 @@ type found struct {
 	dead string
 	// fence is the route's: this rollout's has to be newer.
 	fence rollout.Fence
+	// inForce tells whether the route's controller has taken it up as it is.
+	inForce bool
 }
 
 // stable finds out which version serves now: the route says so, not the record.
@@ -46,7 +48,7 @@ func (s Prepare) stable(ctx context.Context, access Access, ro Rollout, rec reco
 	if err != nil {
 		return found{}, fmt.Errorf("read route %s: %w", ro.Route.Route, err)
 	}
-	out := found{fence: state.Fence}
+	out := found{fence: state.Fence, inForce: state.InForce}
 	name, err := serving(ro, rec, versions, state)
 	if err == nil && rec.Epoch == 0 && state.Fence.Epoch > 0 {
 		var nowhere bool
