@@ -162,10 +162,10 @@ func (s Prepare) begin(ctx context.Context, access Access, doc spec.Spec, tmpl s
 	// A Lease that was deleted begins anew, and the route remembers what was written to it.
 	rec.Epoch = max(rec.Epoch, now.fence.Epoch)
 	if !again {
+		ro.Canary = next(ro, rec, versions, doc.Image)
 		if err := routable(ctx, access, ro, now); err != nil {
 			return Rollout{}, fmt.Errorf("plan rollout of %s: %w", ro.Service.Name, err)
 		}
-		ro.Canary = next(ro, rec, versions, doc.Image)
 		if err := admissible(ctx, access, doc, tmpl, ro); err != nil {
 			return Rollout{}, fmt.Errorf("plan rollout of %s: %w", ro.Service.Name, err)
 		}

@@ -54,6 +54,10 @@ type Router interface {
 	// Read gives the route's state. It changes nothing.
 	Read(ctx context.Context, t Target) (State, error)
 
+	// Try tells whether Shift could write each of the splits on the route as it is: the error is
+	// the one that Shift would give. It changes nothing.
+	Try(ctx context.Context, t Target, splits ...Split) error
+
 	// Shift writes the split, both weights explicitly, zero included, into every
 	// rule that names one of the two back ends, adding the missing one beside the
 	// other. In a rule that gives the two nothing beside others they get nothing. It is idempotent, because Step Functions may run a task twice, leaves

@@ -65,3 +65,27 @@ func TestARouteThatIsNotInForceBefore(t *testing.T) {
 		})
 	}
 }
+
+// What the route cannot take is known before anything changes: weights of 1 and 1, of which 25 % is no whole number, were
+// found when the new version was up, and a back end that a rule names twice ended in NeedsOperator.
+func TestWhatTheRouteCannotTakeIsRefusedAtTheStart(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ rules, cause string }{
+		"a quarter of 1 beside somebody else": {`[{"backendRefs": [{"name": "checkout-1", "port": 80, "weight": 1}, {"name": "legacy", "port": 80, "weight": 1}]}]`,
+			"share a weight of 1 beside other back ends, of which 25 % is no whole number"},
+		"the stable version twice": {"[" + mainRule + "," + twiceRule + "]", `and each back end is expected once`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, api := onHTTPRoute(t)
+			api.rule(rules(t, tt.rules))
+			before, writes := s.record(), len(api.versions)
+			if e := s.run(nil); e.path != "Prepare Refused" || !strings.Contains(e.cause, tt.cause) {
+				t.Errorf("path %s (%s); want it refused: %s", e.path, e.cause, tt.cause)
+			}
+			if rec := s.record(); rec.Holder != "" || rec.Epoch != before.Epoch || len(api.versions) != writes {
+				t.Errorf("%d writes of the route, record %+v; want nothing changed", len(api.versions)-writes, rec)
+			}
+		})
+	}
+}

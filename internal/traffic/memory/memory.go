@@ -171,6 +171,28 @@ func (r *Router) Read(ctx context.Context, t traffic.Target) (st traffic.State, 
 	return st, nil
 }
 
+// Try tells whether Shift could write the splits. It is no operation of the hooks: over a route that was just read, the other
+// drivers ask nobody, so nothing can fail.
+func (r *Router) Try(_ context.Context, t traffic.Target, splits ...traffic.Split) error {
+	return r.core.Do(func() error {
+		rt, err := r.find(t)
+		if err != nil {
+			return err
+		}
+		for _, s := range splits {
+			d := rt.desire.clone()
+			err := s.Validate()
+			if err == nil {
+				err = d.shift(s)
+			}
+			if err != nil {
+				return fmt.Errorf("route %s/%s: %w", t.Namespace, t.Route, err)
+			}
+		}
+		return nil
+	})
+}
+
 // Shift writes the split.
 func (r *Router) Shift(ctx context.Context, t traffic.Target, s traffic.Split, f rollout.Fence) error {
 	if err := s.Validate(); err != nil {

@@ -103,6 +103,28 @@ func (r Route) Read(ctx context.Context, t traffic.Target) (traffic.State, error
 	return r.state(t, o)
 }
 
+// Try plans the splits on the route as it was last seen, which costs no request where it was just read.
+func (r Route) Try(ctx context.Context, t traffic.Target, splits ...traffic.Split) error {
+	o := r.Client.Recall(r.Resource, t.Namespace, t.Route)
+	if o == nil {
+		var err error
+		if o, err = r.Client.Get(ctx, r.Resource, t.Namespace, t.Route); err != nil {
+			return kube.Fault("read "+r.name(t), err)
+		}
+	}
+	r.Client.Remember(r.Resource, o) // for whoever writes it
+	for _, s := range splits {
+		err := s.Validate()
+		if err == nil {
+			err = r.shift(o, &kube.Patch{}, s)
+		}
+		if err != nil {
+			return fmt.Errorf("write %s: %w", r.name(t), err)
+		}
+	}
+	return nil
+}
+
 // Shift writes the split into every rule that names one of the two back ends.
 func (r Route) Shift(ctx context.Context, t traffic.Target, s traffic.Split, f rollout.Fence) error {
 	if err := s.Validate(); err != nil {

@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"a late duplicate does not undo the way back":          late,
 		"of two writers with one fence none is lost":           concurrent,
 		"a split that cannot be written is refused":            refused,
+		"a try says what a shift would, and changes nothing":   tries,
 		"a route with other back ends only is refused":         others,
 		"settle leaves one back end with everything":           settle,
 		"a page that somebody gave everything stays":           page,
@@ -100,6 +101,9 @@ type weights = map[string]rollout.Weight
 func missing(t *testing.T, s Subject) {
 	if _, err := s.Router.Read(t.Context(), s.Target); !errors.Is(err, fault.NotFound) {
 		t.Errorf("Read() = %v; want %v", err, fault.NotFound)
+	}
+	if err := s.Router.Try(t.Context(), s.Target, split(10)); !errors.Is(err, fault.NotFound) {
+		t.Errorf("Try() = %v; want %v", err, fault.NotFound)
 	}
 	if err := s.Router.Shift(t.Context(), s.Target, split(10), fence(1, 1)); !errors.Is(err, fault.NotFound) {
 		t.Errorf("Shift() = %v; want %v", err, fault.NotFound)
@@ -201,6 +205,9 @@ func refused(t *testing.T, s Subject) {
 		"nobody to get the rest": {Canary: Canary, Weight: 10},
 		"nobody to get anything": {Canary: Canary, Weight: 0},
 	} {
+		if err := s.Router.Try(t.Context(), s.Target, split(10), sp); !errors.Is(err, fault.Invalid) {
+			t.Errorf("%s: Try(%+v) = %v; want %v", name, sp, err, fault.Invalid)
+		}
 		if err := s.Router.Shift(t.Context(), s.Target, sp, fence(1, 1)); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%s: Shift(%+v) = %v; want %v", name, sp, err, fault.Invalid)
 		}
@@ -208,8 +215,30 @@ func refused(t *testing.T, s Subject) {
 	s.want(t, weights{Stable: 100}, fence(0, 0))
 }
 
+func tries(t *testing.T, s Subject) {
+	s.Define(t, weights{Stable: 2, "legacy": 98})
+	try := func(want bool, splits ...traffic.Split) {
+		t.Helper()
+		err := s.Router.Try(t.Context(), s.Target, splits...)
+		if (err == nil) != want || err != nil && !errors.Is(err, fault.Invalid) {
+			t.Errorf("Try(%v) beside others = %v; want it taken: %t", splits, err, want)
+		}
+	}
+	try(true)
+	try(true, split(0), split(50), split(100))
+	try(false, split(0), split(50), split(25), split(100)) // of 2, which the two share, a quarter is no whole number
+	s.want(t, weights{Stable: 2, "legacy": 98}, fence(0, 0))
+	s.shift(t, 50, fence(1, 1))
+	if err := s.Router.Shift(t.Context(), s.Target, split(25), fence(1, 1)); !errors.Is(err, fault.Invalid) {
+		t.Errorf("Shift(25 %%) beside others = %v; want %v", err, fault.Invalid)
+	}
+}
+
 func others(t *testing.T, s Subject) {
 	s.Define(t, weights{"payments": 100})
+	if err := s.Router.Try(t.Context(), s.Target, split(10)); !errors.Is(err, fault.Invalid) {
+		t.Errorf("Try() = %v; want %v", err, fault.Invalid)
+	}
 	if err := s.Router.Shift(t.Context(), s.Target, split(10), fence(1, 1)); !errors.Is(err, fault.Invalid) {
 		t.Errorf("Shift() = %v; want %v", err, fault.Invalid)
 	}
