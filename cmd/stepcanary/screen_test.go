@@ -185,6 +185,18 @@ func TestALineKeepsToItself(t *testing.T) {
 	}
 }
 
+// Users who were sent to a page are not said to be on stable when the rollout beside it has gone back.
+func TestTheScreenSaysWhereUsersAreOnlyWhereTheyAre(t *testing.T) {
+	s, now := storyAt(t, moments["bad, at its end"])
+	at := "all users are on " + s.Rollout.Stable.Name
+	for _, away := range []bool{false, true} {
+		s.Away = away
+		if got := strings.Contains(fmt.Sprint(screen(s, now, 0)), at); got == away {
+			t.Errorf("sent elsewhere %t: the screen says %q: %t", away, at, got)
+		}
+	}
+}
+
 // On the way back no time is left of the plan, and the line says why.
 func TestTheScreenOfTheWayBack(t *testing.T) {
 	s, now := storyAt(t, moments["bad, at its end"])

@@ -231,12 +231,14 @@ func (s Rollback) settleWithin(ctx context.Context, access Access, svc workload.
 		if rec, away, err = f.retreat(ctx, rec); err != nil {
 			return End{}, err
 		}
-		switch {
-		case away:
-			reason += "; route " + rec.Route + " gives nothing to " + rec.Stable.Name + ", as it was found: all users are where its other back ends lead"
-		case rec.Stable.Name != "":
+		if rec.Stable.Name != "" && !away {
 			inForce = s.Clock.Now().UTC().Truncate(time.Microsecond)
 		}
+	} else {
+		away = f.away(ctx, rec)
+	}
+	if away {
+		reason += "; route " + rec.Route + " gives nothing to " + rec.Stable.Name + ", as it was found: all users are where its other back ends lead"
 	}
 	end, err := f.discard(ctx, rec, reason)
 	end.Back, end.Away = inForce, away
@@ -335,6 +337,17 @@ func (f finish) toStable(ctx context.Context, rec record.Record) (away bool, err
 		return false, fmt.Errorf("await the way back on %s: %w: %s", rec.Route, fault.NotObserved, state.Why)
 	}
 	return state.Weights[rec.Stable.Name] == 0, nil
+}
+
+// away tells, for a repeated run, whether users were left where somebody had sent them. It is for people's eyes, so a
+// route that cannot be read stands in no way.
+func (f finish) away(ctx context.Context, rec record.Record) bool {
+	router, err := f.access.Router(rec.Router)
+	if err != nil || rec.Stable.Name == "" {
+		return false
+	}
+	state, err := router.Read(ctx, f.route(rec))
+	return err == nil && state.Weights[rec.Stable.Name] == 0
 }
 
 // discard lets the canary answer its last requests, removes it and gives the lock back.

@@ -99,7 +99,11 @@ func TestNoRuleKeepsUsersOfAnotherFromTheirWayBack(t *testing.T) {
 // canary goes, the page stays, and nobody is told that users are on stable.
 func TestAPageInTheMiddleOfARollout(t *testing.T) {
 	t.Parallel()
-	for name, abort := range map[string]bool{"and an abort": true, "and nothing more": false} {
+	for name, tt := range map[string]struct{ abort, again bool }{
+		"and an abort":                      {abort: true},
+		"and nothing more":                  {},
+		"and an abort whose way is resumed": {abort: true, again: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := deployed(t, map[string]float64{"checkout-1": 0, "checkout-2": 0, "sorry": 0})
@@ -107,7 +111,15 @@ func TestAPageInTheMiddleOfARollout(t *testing.T) {
 			s.clock.AfterFunc(90*time.Second, func() {
 				s.router.Define(route, weights{"checkout-1": 0, "checkout-2": 0, "sorry": 100})
 			})
-			if abort {
+			stopped := false
+			s.core.Before(func(op string) error {
+				if op == "workload.Remove" && tt.again && !stopped {
+					stopped = true
+					return fault.Transient
+				}
+				return nil
+			})
+			if tt.abort {
 				s.ask(arn, 100*time.Second, fault.Aborted, "incident")
 			}
 			e := s.end(arn)
