@@ -10,9 +10,9 @@ import (
 	"github.com/stepcanary/stepcanary/internal/traffic"
 )
 
-// routable makes sure that the route could take all weights of the rollout, and that it is in force as it stands: one that its controller does not take up now would take up
-// no weight either, the way back's no more than a step's. A first deployment has nobody to go back to, and may find a route to
-// nothing, which no controller accepts.
+// routable makes sure that the route could take all weights of the rollout, and that it is in force as it stands: one that its
+// controller does not take up now would take up no weight either, the way back's no more than a step's. A first deployment
+// has nobody to go back to, and may find a route to nothing, which no controller accepts.
 func routable(ctx context.Context, access Access, ro Rollout, now found) error {
 	if ro.First() {
 		return nil

@@ -177,7 +177,7 @@ func part[T any](items []T, of int) []T {
 // TestPairs runs the small scenarios with every pair of faults, in long.
 func TestPairs(t *testing.T) {
 	if *search != "long" {
-		t.Skip("only with -search long: all pairs take the better part of an hour")
+		t.Skip("only with -search long: all pairs take an hour or more of two cores")
 	}
 	c := newTally(t)
 	wanted := regexp.MustCompile(*pick)
