@@ -143,6 +143,7 @@ var sometimes = []string{
 	"a lost lock was taken back",
 	"a person was heard: Canary.Aborted",
 	"a person was heard: Canary.Asked",
+	"a person pointed the route at a version that was gone",
 	"a task timed out",
 	"a write came half an hour late",
 	"an engine died at a commit: committed",
@@ -164,6 +165,7 @@ var sometimes = []string{
 	"the way back finished a promotion",
 	"the way back of an ended execution gave up",
 	"users were entered into a first deployment",
+	"what nothing speaks of was left to a person",
 }
 
 func part[T any](items []T, of int) []T {
