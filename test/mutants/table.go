@@ -12,6 +12,7 @@ const (
 	prepare = "internal/step/prepare.go"
 	queue   = "internal/step/queue.go"
 	stable  = "internal/step/stable.go"
+	absent  = "internal/step/absent.go"
 	deploy  = "internal/step/deploy.go"
 	object  = "internal/traffic/object/object.go"
 	write   = "internal/traffic/object/write.go"
@@ -59,10 +60,10 @@ var table = []Mutant{
 	{"a first deployment is entered before it is ready", deploy, "", "\tobjects, entrance = apart(objects)\n", "\t_, entrance = apart(objects)\n", "3", flow, "TestAFirstDeploymentIsEnteredWhenItIsReady"},
 	{"a late entrance is opened", ready, "", "_, _, err := holding(ctx, w.Open, &w.ro); err != nil {", "_, _, err := holding(ctx, w.Open, &w.ro); false && err != nil {", "6", flow, "TestALateEntranceStaysShut"},
 	{"a route that is away means a first deployment", stable, "", "return found{}, s.routeless(ctx, access, ro, rec, versions)", "return found{}, nil", "5", flow, "TestAServiceIsNotForgottenWithItsRoute"},
-	{"a version that was adopted is forgotten with its route", stable, "", `return err == nil && gone == "", err`, "return false && gone == \"\", err", "5", flow, "TestAnAdoptedVersionIsNotForgottenWithItsRoute"},
-	{"a slip in the route's name is taken for an adopted service's end", stable, "", "rec.Stable.Ours && !names(versions, rec.Stable.Name) {", "!names(versions, rec.Stable.Name) {", "5", flow, "TestAnAdoptedVersionIsNotForgottenWithItsRoute"},
+	{"a version that was adopted is forgotten with its route", absent, "", `return err == nil && gone == "", err`, "return false && gone == \"\", err", "5", flow, "TestAnAdoptedVersionIsNotForgottenWithItsRoute"},
+	{"a slip in the route's name is taken for an adopted service's end", absent, "", "rec.Stable.Ours && !names(versions, rec.Stable.Name) {", "!names(versions, rec.Stable.Name) {", "5", flow, "TestAnAdoptedVersionIsNotForgottenWithItsRoute"},
 	{"the rule says that nothing was moved", "internal/step/rollback.go", "", `ev.State != "Rollback" || `, "", "1", flow, "TestAStoppedRolloutWhoseClusterIsAwayDoesNotSayThatNothingMoved"},
-	{"a slip in the route's name is taken for another service", stable, "", "if state.Weights[rec.Stable.Name] == 0 {", "if state.Weights[rec.Stable.Name] == 0 || true {", "5", flow, "TestAServiceIsNotForgottenWithItsRoute"},
+	{"a slip in the route's name is taken for another service", absent, "", "if state.Weights[rec.Stable.Name] == 0 {", "if state.Weights[rec.Stable.Name] == 0 || true {", "5", flow, "TestAServiceIsNotForgottenWithItsRoute"},
 	{"a lock that was lost is not taken back", back, "", "if !mine {", "if !mine || mine {", "1", flow, "TestALeaseThatIsLostMidwayIsRegained"},
 	{"a lock that another rollout took is taken back", "internal/step/regain.go", "", "if rec.Epoch > lost.Epoch {", "if false {", "6", flow, "TestALockThatAnotherOneTookIsNotRegained"},
 	{"a lock that was lost after the last write is taken back for the way back", "internal/step/regain.go", "", "state.Fence.Seq > rollout.Last {", "state.Fence.Seq > rollout.Last && false {", "1", flow, "TestALeaseThatIsLostAfterTheLastWriteLeavesUsersWhereTheyAre"},
@@ -70,8 +71,8 @@ var table = []Mutant{
 	{"what the record knows of a lost lock is forgotten", "internal/step/regain.go", "", "rec.Canary.Rollout == ev.Execution {", "rec.Canary.Rollout == ev.Execution && false {", "1", flow, "TestAPromotionWhoseHolderIsEmptiedIsFinished"},
 	{"whose holder was emptied is taken for ended", prepare, "", "rec.Holder = rec.Canary.Rollout //", "_ = rec.Canary.Rollout //", "6", flow, "TestAnEmptiedHolderLetsNobodyIn"},
 	{"whose Lease was deleted is taken for ended", queue, "which brought up %s: %w", "if !ended {", "if !ended && false {", "6", flow, "TestADeletedLeaseLetsNobodyIn"},
-	{"the mark of a rollout under way is not seen", stable, "", "if state.Fence.Seq < rollout.Last {", "if state.Fence.Seq < 0 {", "1", flow, "TestADeletedLeaseOfARolloutThatEnded"},
-	{"an end that is not in force counts", stable, "", "if !state.InForce {", "if false {", "5", flow, "TestADeletedLeaseOfARolloutThatEnded"},
+	{"the mark of a rollout under way is not seen", absent, "", "if state.Fence.Seq < rollout.Last {", "if state.Fence.Seq < 0 {", "1", flow, "TestADeletedLeaseOfARolloutThatEnded"},
+	{"an end that is not in force counts", absent, "", "if !state.InForce {", "if false {", "5", flow, "TestADeletedLeaseOfARolloutThatEnded"},
 	{"the route's fence is forgotten with the Lease", prepare, "", "rec.Epoch = max(rec.Epoch, now.fence.Epoch)", "_ = now.fence", "6", flow, "TestALeaseThatIsDeletedBetweenRollouts"},
 	{"a promotion does not see users off the old version", promote, "", "if err := f.settleOn(ctx, router, rec); err != nil {",
 		"if err := router.Settle(ctx, f.route(rec), now.Name, old.Name, rec.Fence(lastOf(rec))); err != nil {", "5", flow, "TestNothingIsRemovedThatGotUsersBackInThePromotion"},
